@@ -1,0 +1,24 @@
+package relabel
+
+// Identity says where a target belongs: to which worker of which instance of which job.
+type Identity struct{ Job, Instance, WorkerID string }
+
+// Target is what relabeling makes of one discovered target. It must be immutable during its lifetime.
+type Target struct {
+	Identity
+	Scheme      string // http or https
+	Address     string // host:port
+	MetricsPath string
+	Params      string // encoded query, without "?"
+	// Labels are the target's labels without those that begin with "__"; job, instance and the worker label included.
+	Labels map[string]string
+}
+
+// URL is what is scraped.
+func (t *Target) URL() string {
+	u := t.Scheme + "://" + t.Address + t.MetricsPath
+	if t.Params != "" {
+		u += "?" + t.Params
+	}
+	return u
+}
