@@ -1,0 +1,534 @@
+"""Make this process a fedscrape worker: serve its metrics, register them in Consul, say goodbye at exit.
+
+Copy this file beside your application; it needs prometheus_client and nothing else. Call it in each worker
+process, after the fork:
+
+    gunicorn   def post_worker_init(worker): fedscrape_worker.start("webapp")          # gunicorn.conf.py
+    Celery     worker_process_init.connect(lambda **_: fedscrape_worker.start("tasks"), weak=False)
+               worker_process_shutdown.connect(lambda **_: fedscrape_worker.start("tasks").close(), weak=False)
+               (its pool processes end by os._exit, which runs no atexit; start() gives the worker there is)
+    uWSGI      uwsgidecorators.postfork(lambda: fedscrape_worker.start("webapp")), with enable-threads = true
+    a script   fedscrape_worker.start("nightly")
+
+Settings come from CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL, CONSUL_CACERT, FEDSCRAPE_URL (the federator;
+unset: no final snapshot), FEDSCRAPE_JOB, FEDSCRAPE_INSTANCE, FEDSCRAPE_WORKER_ID, FEDSCRAPE_ADDRESS and
+FEDSCRAPE_DISABLE=1; arguments of start() beat them. Unix sockets (CONSUL_HTTP_ADDR=unix://) are not supported.
+
+Whatever Consul and the federator do, start() and the exit of the process wait for them one second at most, and
+nothing is raised: trouble goes to the logger "fedscrape_worker". A process that dies by a signal without a handler,
+or by os._exit, says no goodbye: what it counted since the last scrape is lost.
+"""
+import atexit
+import base64
+import gzip
+import hashlib
+import json
+import logging
+import os
+import re
+import socket
+import stat
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from prometheus_client import PROCESS_COLLECTOR, REGISTRY, Counter, Gauge, Histogram, Summary
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+
+try:
+    import fcntl
+except ImportError:  # not Unix: without file locks, worker_id is the service ID
+    fcntl = None
+
+TTL = 15.0  # seconds of the check; a heartbeat goes out every third of it
+BUDGET = 1.0  # seconds that start(), and the exit, wait at most
+FINAL_SHARE = 0.6  # of the budget: what the federator may take of it before the agent has its turn
+MAX_CONNECTIONS = 16
+OPENMETRICS = 'application/openmetrics-text; version=1.0.0'
+
+log = logging.getLogger('fedscrape_worker')
+_lock = threading.Lock()
+_rendering = threading.RLock()  # held over a fork, so that no child inherits a metric's lock that nobody will release
+_fork = threading.local()
+_current = None
+
+
+def start(job=None, *, instance=None, port=0, address=None, worker_id=None, registry=REGISTRY):
+    """Serve and register this process; called again in the same process, give the worker there is."""
+    global _current
+    with _lock:
+        if _current is None or _current.pid != os.getpid():
+            _current = Worker(registry)
+            try:
+                _current._start(job, instance, port, address, worker_id)
+            except Exception:
+                log.exception('this process is no worker')
+        return _current
+
+
+class Worker:
+    """One process and its registration. In a child of that process it does nothing."""
+
+    def __init__(self, registry):
+        self.pid = os.getpid()
+        self.service_id = ''
+        self.port = 0
+        self.start_time = _start_time()
+        self._registry = registry
+        self._server = self._thread = self._socket = self._slot = self._trouble = None
+        self._attempted = self._registered = self._beating = False
+        self._tried, self._stop = threading.Event(), threading.Event()
+        self._deadline = 0.0
+        self._problems = []
+
+    def close(self):
+        """Hand in the final snapshot and deregister, within one second. The process is no worker any more then."""
+        if self.pid != os.getpid() or self._thread is None:
+            return
+        if not self._deadline:
+            self._deadline = time.monotonic() + BUDGET
+            self._stop.set()
+            self._thread.join(BUDGET / 5)
+            if self._beating:  # an agent that hangs must not cost the final snapshot
+                _shut(self._socket)
+        self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        problems, self._problems = self._problems, []
+        for problem in problems:
+            log.warning(problem)
+
+    def _start(self, job, instance, port, address, worker_id):
+        env = os.environ.get
+        if env('FEDSCRAPE_DISABLE') == '1':
+            return
+        self._job = job or env('FEDSCRAPE_JOB')
+        if not self._job:
+            raise ValueError('no job: give start() one, or set FEDSCRAPE_JOB')
+        if env('PROMETHEUS_MULTIPROC_DIR') or env('prometheus_multiproc_dir'):
+            log.warning('PROMETHEUS_MULTIPROC_DIR is set: unset it; its files outlive the process, and a process that '
+                        'gets the pid of a dead one goes on with the counters of that one')
+        host = socket.gethostname()
+        self._instance = instance or env('FEDSCRAPE_INSTANCE') or host
+        self.service_id = '%s-%s-%d-%s' % (self._job, host, self.pid, os.urandom(4).hex())
+        self._worker_id = worker_id if worker_id is not None else env('FEDSCRAPE_WORKER_ID')
+        self._address, self._wanted_port = address or env('FEDSCRAPE_ADDRESS'), port
+        self._agent = _agent_url(env('CONSUL_HTTP_ADDR'), env('CONSUL_HTTP_SSL', '').lower() in ('1', 'true'))
+        self._federator = urlsplit(env('FEDSCRAPE_URL')) if env('FEDSCRAPE_URL') else None
+        self._thread = threading.Thread(target=self._run, name='fedscrape', daemon=True)
+        self._thread.start()
+        _at_exit_call(self)
+        self._tried.wait(BUDGET)
+
+    # All below runs in the thread: a signal handler that raises, as gunicorn's do, can interrupt only the main one.
+
+    def _run(self):
+        wait = 0.0
+        while not self._stop.wait(wait):
+            self._beating = True
+            wait = self._beat()
+            self._beating = False
+            self._tried.set()
+        self._goodbye()
+
+    def _beat(self):
+        try:
+            if self._server is None:
+                self._serve()
+            if self._registered:
+                status = self._call_agent('check/pass/service:' + quote(self.service_id, safe=''), allow=404)
+                self._registered = status != 404
+            if not self._registered:
+                self._attempted = True
+                self._call_agent('service/register', self._registration())
+                self._registered = True
+            trouble = None
+        except Exception as err:
+            trouble = str(err) or repr(err)
+        if trouble != self._trouble and not self._stop.is_set():
+            self._trouble = trouble
+            log.warning('agent %s: %s', self._agent.netloc, trouble or 'registered again')
+        return TTL / 3 if self._registered else min(1.0, TTL / 3)
+
+    def _goodbye(self):
+        try:
+            if self._federator:
+                self._hand_in(self._deadline - BUDGET * (1 - FINAL_SHARE))
+        except Exception as err:
+            self._problems.append('hand in the final snapshot: %s' % err)
+        try:
+            if self._attempted:
+                path = 'service/deregister/' + quote(self.service_id, safe='')
+                self._call_agent(path, deadline=self._deadline, allow=404)
+        except Exception as err:
+            self._problems.append('deregister: %s' % err)
+        if self._server:
+            self._server.close()
+        if self._slot is not None:
+            os.close(self._slot)
+            self._slot = None
+
+    def _serve(self):
+        address = self._address
+        if address in ('0.0.0.0', '::'):
+            log.warning('address %s is the wildcard: the address of the route to the agent is taken', address)
+            address = None
+        if not address:
+            address = _route(self._agent.hostname, self._agent.port or 80)
+        if self._worker_id is None and self._slot is None:
+            self._worker_id, self._slot = _take_slot(self._job, self._instance, self.service_id)
+        self._server = _Server(self, address, self._wanted_port)
+        self._registered_address, self.port = self._server.socket.getsockname()[:2]
+
+    def _registration(self):
+        return {
+            'Name': self._job, 'ID': self.service_id, 'Address': self._registered_address, 'Port': self.port,
+            'Tags': ['fedscrape'],
+            'Meta': {
+                'instance': self._instance, 'worker_id': str(self._worker_id), 'pid': str(self.pid),
+                'start_time': repr(self.start_time), 'metrics_path': '/metrics', 'scheme': 'http',
+            },
+            'Check': {'TTL': '%gs' % TTL, 'Status': 'passing', 'DeregisterCriticalServiceAfter': '1m'},
+        }
+
+    def _call_agent(self, path, body=None, deadline=None, allow=200):
+        headers = {'Content-Type': 'application/json'}
+        if os.environ.get('CONSUL_HTTP_TOKEN'):
+            headers['X-Consul-Token'] = os.environ['CONSUL_HTTP_TOKEN']
+        deadline = deadline or time.monotonic() + BUDGET
+        return self._put(self._agent, '/v1/agent/' + path, json.dumps(body).encode() if body else b'', headers,
+                         deadline, allow)
+
+    def _hand_in(self, deadline):
+        page, content_type = self._page(OPENMETRICS, deadline)
+        path = '/api/v1/final?' + urlencode({'job': self._job, 'instance': self._instance})
+        headers = {'Content-Type': content_type, 'X-Fedscrape-Worker': self.service_id,
+                   'X-Fedscrape-Start': repr(self.start_time)}
+        while self._put(self._federator, path, page, headers, deadline, allow=503) == 503:  # soon ready
+            time.sleep(0.1)
+
+    def _page(self, accept, deadline):
+        if not _rendering.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise RuntimeError('another page is still being rendered')
+        try:
+            encoder, content_type = choose_encoder(_without_drafts(accept))
+            return encoder(_Hinted(self._registry)), content_type
+        finally:
+            _rendering.release()
+
+    def _put(self, url, path, body, headers, deadline, allow):
+        """PUT, with one deadline for the whole, which the library's timeouts, each for one step, do not give."""
+        headers = dict(headers, Host=url.netloc.rpartition('@')[2], Connection='close')
+        headers['Content-Length'] = str(len(body))
+        if url.username:
+            user = '%s:%s' % (unquote(url.username), unquote(url.password or ''))
+            headers['Authorization'] = 'Basic ' + base64.b64encode(user.encode()).decode()
+        lines = ['PUT %s%s HTTP/1.1' % (url.path.rstrip('/'), path)] + ['%s: %s' % h for h in headers.items()]
+        sock = self._connect(url, deadline)
+        try:
+            sock.sendall('\r\n'.join(lines + ['', '']).encode() + body)
+            status, text = _read_answer(sock, deadline)
+        finally:
+            sock.close()
+        if status >= 300 and status != allow:
+            raise OSError('%s answers %d: %s' % (path.partition('?')[0], status, text))
+        return status
+
+    def _connect(self, url, deadline):
+        error = OSError('no address')
+        port = url.port or (443 if url.scheme == 'https' else 80)
+        for family, kind, proto, _, addr in socket.getaddrinfo(url.hostname, port, type=socket.SOCK_STREAM):
+            sock = self._socket = socket.socket(family, kind, proto)
+            try:
+                if self._beating and self._stop.is_set():
+                    raise OSError('the worker is closing')
+                sock.settimeout(_left(deadline))
+                sock.connect(addr)
+                if url.scheme == 'https':
+                    sock = self._socket = _secure(sock, url.hostname)
+                return sock
+            except OSError as err:
+                sock.close()
+                error = err
+        raise error
+
+    def _abandon(self):
+        """In a child after the fork: close what it inherited, without touching what the parent goes on using."""
+        if self._server:
+            for sock in [self._server.socket] + list(self._server.connections):
+                os.close(sock.detach())  # close() would wait for files made from the socket
+        if self._slot is not None:
+            os.close(self._slot)  # not LOCK_UN: the lock is shared, and the parent's
+        _zero(self._registry)
+
+
+class _Server:
+    """A thread for each connection, as many as MAX_CONNECTIONS: one more costs the oldest, slow readers included."""
+
+    def __init__(self, worker, address, port):
+        self.worker = worker
+        family, kind, proto, _, addr = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        self.connections = {}
+        self.socket = socket.socket(family, kind, proto)
+        try:
+            if port:  # a successor may bind it although connections of the last one are in TIME_WAIT
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind(addr)
+            self.socket.listen(MAX_CONNECTIONS)
+        except OSError:
+            self.socket.close()
+            raise
+        self.closed = False
+        threading.Thread(target=self._accept, name='fedscrape-accept', daemon=True).start()
+
+    def close(self):
+        self.closed = True
+        _shut(self.socket)
+        self.socket.close()
+        for conn in list(self.connections):
+            _shut(conn)
+
+    def _accept(self):
+        while not self.closed:
+            try:
+                conn, peer = self.socket.accept()
+            except OSError:
+                time.sleep(0.1)  # closed, or the process is out of file descriptors
+                continue
+            crowd = list(self.connections)
+            if len(crowd) >= MAX_CONNECTIONS:
+                _shut(crowd[0])
+            if len(crowd) >= 2 * MAX_CONNECTIONS:  # their threads hang in a collector
+                conn.close()
+                continue
+            self.connections[conn] = None
+            try:
+                threading.Thread(target=self._handle, args=(conn, peer), daemon=True).start()
+            except RuntimeError:  # the process has no more threads, or is exiting
+                self.connections.pop(conn).close()
+
+    def _handle(self, conn, peer):
+        try:
+            _Handler(conn, peer, self)
+        except Exception:  # the reader is gone
+            pass
+        finally:
+            self.connections.pop(conn, None)
+            _shut(conn)
+            conn.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    server_version, sys_version = 'fedscrape_worker', ''
+    disable_nagle_algorithm = True
+    timeout = 120  # idle, between requests; above Prometheus' usual interval
+    write_timeout = 10  # for one answer as a whole
+
+    def do_GET(self):
+        if self.path.partition('?')[0] != '/metrics':
+            return self._answer(404, b'see /metrics\n')
+        try:
+            body, content_type = self.server.worker._page(self.headers.get('Accept'), time.monotonic() + 10)
+        except Exception as err:
+            return self._answer(500, ('render the page: %s\n' % err).encode())
+        headers = {'Content-Type': content_type, 'Vary': 'Accept, Accept-Encoding'}
+        if 'gzip' in (self.headers.get('Accept-Encoding') or ''):
+            body = gzip.compress(body, 1)
+            headers['Content-Encoding'] = 'gzip'
+        return self._answer(200, body, headers)
+
+    do_HEAD = do_GET
+
+    def _answer(self, status, body, headers=None):
+        self.connection.settimeout(self.write_timeout)
+        self.send_response(status)
+        for header in (headers or {'Content-Type': 'text/plain; charset=utf-8'}).items():
+            self.send_header(*header)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        if self.command != 'HEAD':
+            self.wfile.write(body)
+        self.connection.settimeout(self.timeout)
+
+    def end_headers(self):
+        self.send_header('X-Fedscrape-Worker', self.server.worker.service_id)
+        self.send_header('X-Fedscrape-Start', repr(self.server.worker.start_time))
+        super().end_headers()
+
+    def log_message(self, format, *args):
+        pass
+
+
+class _Hinted:
+    """A registry, and the mode of each of its gauges that has one of its own and not just the library's default."""
+
+    def __init__(self, registry):
+        self._registry = registry
+
+    def collect(self):
+        yield from self._registry.collect()
+        hints = GaugeMetricFamily('fedscrape_gauge_mode', 'How the gauges of several workers become one.',
+                                  labels=['metric', 'mode'])
+        for gauge in list(getattr(self._registry, '_collector_to_names', ())):
+            mode = getattr(gauge, '_multiprocess_mode', 'all')
+            if isinstance(gauge, Gauge) and mode != 'all':
+                hints.add_metric([gauge._name, mode], 1)
+        if hints.samples:
+            yield hints
+
+
+def _zero(registry):
+    """What a child inherited of a worker's counts is counted by that worker already."""
+    for metric in list(getattr(registry, '_collector_to_names', ())):
+        if not isinstance(metric, (Counter, Histogram, Summary)):
+            continue
+        for child in [metric] + list(getattr(metric, '_metrics', {}).values()):
+            values = [getattr(child, name, None) for name in ('_value', '_sum', '_count')]
+            for value in values + list(getattr(child, '_buckets', ())):
+                if value is not None and not value._multiprocess:  # the library's multiprocess mode does it itself
+                    value._value, value._exemplar = 0.0, None
+            if hasattr(child, '_created'):
+                child._created = time.time()
+
+
+def _start_time():
+    for family in PROCESS_COLLECTOR.collect():  # what the page says, so that the federator sees one life
+        if family.name == 'process_start_time_seconds':
+            return family.samples[0].value
+    return time.time()
+
+
+def _without_drafts(accept):
+    """Newer libraries answer OpenMetrics 2.0.0, which is a draft, where it is asked for."""
+    return ','.join(part for part in (accept or '').split(',')
+                    if not re.search(r'openmetrics-text.*;\s*version\s*=\s*"?[2-9]', part))
+
+
+def _agent_url(addr, tls):
+    addr = addr or '127.0.0.1:8500'
+    if addr.startswith('unix:'):
+        raise ValueError('CONSUL_HTTP_ADDR %s: unix sockets are not supported, give host:port' % addr)
+    if '://' not in addr:
+        addr = ('https://' if tls else 'http://') + addr
+    return urlsplit(addr)
+
+
+def _route(host, port):
+    """The local address of the route to the agent; connecting a datagram socket sends nothing."""
+    family, kind, proto, _, addr = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, proto) as sock:
+        sock.connect(addr)
+        return sock.getsockname()[0]
+
+
+def _secure(sock, host):
+    import ssl  # costs 10 ms, and most agents are on loopback
+    context = ssl.create_default_context(cafile=os.environ.get('CONSUL_CACERT') or None)
+    return context.wrap_socket(sock, server_hostname=host)
+
+
+def _read_answer(sock, deadline):
+    answer = b''
+    while len(answer) < 4096:
+        match = re.match(rb'HTTP/1\.[01] (\d{3})[^\n]*\n', answer)
+        if match and int(match.group(1)) < 300:
+            break
+        sock.settimeout(_left(deadline))
+        chunk = sock.recv(4096)
+        if not chunk:
+            break
+        answer += chunk
+    match = re.match(rb'HTTP/1\.[01] (\d{3})', answer)
+    if not match:
+        raise OSError('no HTTP answer: %r' % answer[:40])
+    return int(match.group(1)), answer.partition(b'\r\n\r\n')[2][:200].decode('utf-8', 'replace').strip()
+
+
+def _left(deadline):
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise OSError('timed out')
+    return left
+
+
+def _shut(sock):
+    try:
+        sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it, as close() would not
+    except (OSError, AttributeError):
+        pass
+
+
+def _take_slot(job, instance, otherwise):
+    """The lowest free number among the instance's workers on this host, held by a file lock for as long as we live."""
+    try:
+        folder = os.path.join(os.environ.get('TMPDIR') or '/tmp', 'fedscrape-%d' % os.geteuid())
+        _make_private(folder)
+        folder = os.path.join(folder, _file_name(job) + '@' + _file_name(instance))
+        os.makedirs(folder, 0o700, exist_ok=True)
+        for slot in range(1 << 16):
+            fd = os.open(os.path.join(folder, '%d.lock' % slot), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return str(slot), fd
+            except BlockingIOError:
+                os.close(fd)
+    except (OSError, AttributeError) as err:
+        log.warning('take a slot: %s; worker_id is the service ID', err)
+    return otherwise, None
+
+
+def _make_private(folder):
+    """Others can write to the parent: a symlink or a folder of theirs in its place is not used."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    info = os.lstat(folder)
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
+        raise OSError('%s is not a folder of this user alone: remove it' % folder)
+
+
+def _file_name(text):
+    """As the Go package worker writes it, so that workers of both kinds share the slots of an instance."""
+    name = re.sub(rb'[^A-Za-z0-9._-]', lambda m: b'%%%02X' % m.group()[0], text.encode()).decode()
+    return name if len(name) <= 100 else name[:64] + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _at_exit_call(worker):
+    atexit.register(_at_exit, worker)
+    for name in ('multiprocessing.util', 'billiard.util'):  # their children end by os._exit, after these
+        if name in sys.modules:
+            sys.modules[name].Finalize(None, _at_exit, args=(worker,), exitpriority=-100)
+
+
+def _at_exit(worker):
+    limit = time.monotonic() + 2 * BUDGET
+    while time.monotonic() < limit:
+        try:
+            return worker.close()
+        except BaseException:  # a signal handler raised in the middle of it: gunicorn's at the second Ctrl-C
+            continue
+
+
+def _before_fork():
+    _fork.held = _current is not None and _rendering.acquire(timeout=BUDGET)
+
+
+def _after_fork_in_parent():
+    if _fork.held:
+        _rendering.release()
+
+
+def _after_fork_in_child():
+    global _lock, _rendering, _current
+    _lock, _rendering = threading.Lock(), threading.RLock()
+    worker, _current = _current, None
+    if worker is not None:
+        worker._abandon()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
+                        after_in_child=_after_fork_in_child)
