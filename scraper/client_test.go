@@ -1,0 +1,290 @@
+package scraper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+)
+
+func TestFetchAsksAsPrometheusDoes(t *testing.T) {
+	var header http.Header
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		w.Header().Set("X-Fedscrape-Worker", "webapp-h-17-1")
+		w.Header().Set("X-Fedscrape-Start", "1700000000.25")
+		fmt.Fprintln(w, "up 1")
+	})
+	page, r, err := get(newTestClient(t, nil), u, 2500*time.Millisecond)
+	if err != nil || page != "up 1\n" {
+		t.Fatalf("page %q, error %v", page, err)
+	}
+	for key, want := range map[string]string{
+		"Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5," +
+			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		"Accept-Encoding":                     "identity",
+		"X-Prometheus-Scrape-Timeout-Seconds": "2.5",
+		"User-Agent":                          "fedscrape/devel",
+	} {
+		if got := header.Get(key); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+	if r.ContentType != "text/plain; version=0.0.4" || r.WorkerID != "webapp-h-17-1" || r.StartTime != 1700000000.25 || !r.LengthTold {
+		t.Errorf("response %+v", r)
+	}
+}
+
+func TestFetchAsksForGzipOnlyWhereConfigured(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Accept-Encoding")) })
+	page, _, err := get(newTestClient(t, func(o *Options) { o.EnableCompression = true }), u, 0)
+	if err != nil || page != "gzip" {
+		t.Errorf("asked for %q, error %v", page, err)
+	}
+}
+
+func TestFetchTellsWhetherTheLengthIsKnown(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string
+		told         bool
+	}{
+		{"content-length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n0\r\n\r\n", true},
+		{"http/1.0", "HTTP/1.0 200 OK\r\n\r\nup 1\n", false},
+		{"http/1.1 until closed", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nup 1\n", false},
+		{"http/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			page, r, err := get(newTestClient(t, nil), raw(t, tt.answer), 0)
+			if err != nil || page != "up 1\n" || r.LengthTold != tt.told {
+				t.Errorf("page %q, told %v (want %v), error %v", page, r.LengthTold, tt.told, err)
+			}
+		})
+	}
+}
+
+func TestFetchTakesOnlyGoodHeaders(t *testing.T) {
+	for _, start := range []string{"", "NaN", "Inf", "-5", "soon", "1e999"} {
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Fedscrape-Start", start)
+			w.Header().Set("X-Fedscrape-Worker", strings.Repeat("x", 2000))
+		})
+		_, r, err := get(newTestClient(t, nil), u, 0)
+		if err != nil || r.StartTime != 0 || r.WorkerID != "" {
+			t.Errorf("start %q: got %v and a worker ID of %d bytes, error %v", start, r.StartTime, len(r.WorkerID), err)
+		}
+	}
+}
+
+func TestFetchStatus(t *testing.T) {
+	for code, want := range map[int]string{
+		500: "server returned HTTP status 500 Internal Server Error",
+		204: "server returned HTTP status 204 No Content",
+		599: "server returned HTTP status 599",
+		401: "server returned HTTP status 401 Unauthorized (basic_auth, authorization and tls_config say who asks)",
+		302: "server returned HTTP status 302 Found (a redirect; follow_redirects: true follows it)",
+	} {
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(code)
+		})
+		_, _, err := get(newTestClient(t, nil), u, 0)
+		f(t, err, ResultHTTPStatus, want)
+	}
+}
+
+func TestFetchFollowsRedirectsWhereConfigured(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/once":
+			http.Redirect(w, r, "/page", http.StatusFound)
+		case "/loop":
+			http.Redirect(w, r, "/loop", http.StatusFound)
+		default:
+			fmt.Fprint(w, "page")
+		}
+	})
+	c := newTestClient(t, func(o *Options) { o.HTTPClient.FollowRedirects = true })
+	if page, _, err := get(c, u+"/once", 0); err != nil || page != "page" {
+		t.Errorf("page %q, error %v", page, err)
+	}
+	_, _, err := get(c, u+"/loop", 0)
+	f(t, err, ResultHTTPStatus, "gave up after 10 redirects")
+}
+
+func TestFetchRefused(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	c := newTestClient(t, nil)
+	for _, tt := range []struct{ name, url, text string }{
+		{"nobody listens", closed.URL, "connection refused"},
+		{"closes without a word", raw(t, ""), "connection closed too early"},
+		{"no HTTP", raw(t, "SSH-2.0-x\r\n"), `malformed HTTP response "SSH-2.0-x"`},
+		{"no HTTP, long", raw(t, strings.Repeat("y", 3000)+"\r\n"), `malformed HTTP response "` + strings.Repeat("y", 175) + "..."},
+		{"bad URL", "http://user:secret@bad host:x/", "the worker's URL is not valid"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := get(c, tt.url, 0)
+			f(t, err, ResultRefused, tt.text)
+		})
+	}
+}
+
+func TestFetchNamesABrokenProxy(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	c := newTestClient(t, func(o *Options) {
+		proxy, _ := url.Parse(closed.URL)
+		o.HTTPClient.ProxyURL = promconfig.URL{URL: proxy}
+	})
+	_, _, err := get(c, "http://192.0.2.1:1/metrics", 0)
+	f(t, err, ResultRefused, "proxy: connection refused")
+}
+
+func TestFetchKeepsSecretsOutOfErrors(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	c := newTestClient(t, nil)
+	for _, u := range []string{
+		strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1) + "/?token=hunter2",
+		"http://user:hunt/hunter2@127.0.0.1/", "http://user:hunter2@%zz/", "gopher://user:hunter2@127.0.0.1/",
+	} {
+		_, _, err := get(c, u, 0)
+		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)), "hunt") {
+			t.Errorf("error %v for %s", err, u)
+		}
+	}
+}
+
+func TestFetchPassesTheHandlersErrorOn(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "page") })
+	want := errors.New("line 3: expected a number")
+	err := newTestClient(t, nil).Fetch(context.Background(), u, 0, func(*Response) error { return want })
+	if err != want { //nolint:errorlint // as it is
+		t.Errorf("got %v", err)
+	}
+	if ResultOf(err) != ResultParse {
+		t.Errorf("result %q", ResultOf(err))
+	}
+}
+
+func TestFetchGivenUpByTheCaller(t *testing.T) {
+	asked := make(chan struct{})
+	u := serveRaw(t, func(_ net.Conn, quit <-chan struct{}) { close(asked); <-quit })
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-asked; cancel() }()
+	err := newTestClient(t, nil).Fetch(ctx, u, 0, func(*Response) error { return nil })
+	f(t, err, ResultTimeout, "no answer before the scrape was given up: context canceled")
+	if !errors.Is(err, context.Canceled) {
+		t.Error("not context.Canceled")
+	}
+}
+
+func TestFetchKeepsConnections(t *testing.T) {
+	var conns atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(gzipped([]byte("up 1\n")))
+			return
+		}
+		fmt.Fprint(w, strings.Repeat("x", 100_000))
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	c := newTestClient(t, nil)
+	for i := range 10 {
+		if _, _, err := get(c, s.URL+[]string{"/", "/gzip"}[i%2], 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("10 good scrapes took %d connections, want 1", n)
+	}
+	bad := func(*Response) error { return errors.New("bad line") }
+	_ = c.Fetch(context.Background(), s.URL, 0, bad)
+	if _, _, err := get(c, s.URL, 0); err != nil || conns.Load() != 2 {
+		t.Errorf("after a bad page %d connections, want 2; error %v", conns.Load(), err)
+	}
+}
+
+func TestFetchReusesAfterAHandlerThatStopsAtThePagesEnd(t *testing.T) {
+	var conns atomic.Int32
+	u := serveRaw(t, func(conn net.Conn, quit <-chan struct{}) {
+		conns.Add(1)
+		for {
+			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n# EOF\n\r\n0\r\n\r\n")
+			if _, rerr := conn.Read(make([]byte, 4096)); err != nil || rerr != nil {
+				return
+			}
+		}
+	})
+	c := newTestClient(t, nil)
+	for range 3 {
+		err := c.Fetch(context.Background(), u, 0, func(r *Response) error {
+			_, err := io.ReadFull(r.Body, make([]byte, 6))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if conns.Load() != 1 {
+		t.Errorf("%d connections, want 1", conns.Load())
+	}
+	c.Close() // the server's loop ends with its connection
+}
+
+func TestScrapesAreCounted(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	m := NewMetrics(reg)
+	m.Scraped("webapp", 10, nil)
+	m.Scraped("webapp", 5, fmt.Errorf("worker 3: %w", &Error{ResultTimeout, errors.New("no answer")}))
+	m.Scraped("webapp", 1, errors.New("bad line"))
+	m.Scraped("gone", 1, nil)
+	m.Forget("gone")
+	want := `
+# HELP fedscrape_scrape_bytes_total Bytes read from the pages of workers, decoded.
+# TYPE fedscrape_scrape_bytes_total counter
+fedscrape_scrape_bytes_total{job="webapp"} 16
+# HELP fedscrape_scrapes_total Scrapes of workers by how they ended.
+# TYPE fedscrape_scrapes_total counter
+fedscrape_scrapes_total{job="webapp",result="ok"} 1
+fedscrape_scrapes_total{job="webapp",result="parse"} 1
+fedscrape_scrapes_total{job="webapp",result="timeout"} 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFetchTimeoutIsThatOfTheJobAtMost(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"))
+	})
+	c := newTestClient(t, func(o *Options) { o.ScrapeTimeout = model.Duration(3 * time.Second) })
+	for timeout, want := range map[time.Duration]string{0: "3", time.Minute: "3", time.Second: "1"} {
+		if page, _, err := get(c, u, timeout); err != nil || page != want {
+			t.Errorf("timeout %v: asked with %q, want %q, error %v", timeout, page, want, err)
+		}
+	}
+}

@@ -1,0 +1,14 @@
+// Package scraper gets bytes from workers: one HTTP request each, with every limit that keeps one bad worker from
+// harming the rest.
+//
+// # The law
+//
+// A scrape ends by its deadline, whatever the worker does, and takes no more memory than its reader does: bodies are
+// streamed, never collected here. Every scrape that fails is an *Error, whose text a person can act on and which never
+// holds a secret or the worker's URL.
+//
+// # The limits
+//
+// Headers are bounded by net/http (10 MB), bodies by body_size_limit, both as sent and as decoded. What a body says is
+// not looked at: sample_limit and the label limits are kept by whoever reads it.
+package scraper

@@ -1,0 +1,102 @@
+package scraper
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newTestClient makes a client that closes with the test. change may be nil.
+func newTestClient(t *testing.T, change func(*Options)) *Client {
+	t.Helper()
+	o := NewOptions()
+	if change != nil {
+		change(&o)
+	}
+	c, err := NewClient(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// serveRaw answers each connection with what talk writes after one request came. talk's quit ends with the test.
+func serveRaw(t *testing.T, talk func(conn net.Conn, quit <-chan struct{})) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 4096))
+				talk(conn, quit)
+			})
+		}
+	})
+	t.Cleanup(func() { close(quit); _ = l.Close(); wg.Wait() })
+	return "http://" + l.Addr().String()
+}
+
+// raw is a server that sends text and closes.
+func raw(t *testing.T, text string) string {
+	t.Helper()
+	return serveRaw(t, func(conn net.Conn, _ <-chan struct{}) { _, _ = io.WriteString(conn, text) })
+}
+
+// get fetches a whole page.
+func get(c *Client, url string, timeout time.Duration) (page string, r Response, err error) {
+	err = c.Fetch(context.Background(), url, timeout, func(resp *Response) error {
+		r = *resp
+		b, err := io.ReadAll(resp.Body)
+		page = string(b)
+		return err
+	})
+	return page, r, err
+}
+
+// f checks a failure's result and its whole text.
+func f(t *testing.T, err error, result Result, text string) {
+	t.Helper()
+	if got := ResultOf(err); got != result {
+		t.Errorf("result %q, want %q", got, result)
+	}
+	if err == nil || err.Error() != text {
+		t.Errorf("got error  %v\nwant error %s", err, text)
+	}
+}
+
+func gzipped(text []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(text)
+	_ = w.Close()
+	return b.Bytes()
+}
