@@ -1,5 +1,7 @@
 package relabel
 
+import "net/url"
+
 // Identity says where a target belongs: to which worker of which instance of which job.
 type Identity struct{ Job, Instance, WorkerID string }
 
@@ -14,11 +16,8 @@ type Target struct {
 	Labels map[string]string
 }
 
-// URL is what is scraped.
+// URL is what is scraped. The path is escaped as Prometheus escapes it: a "?" in it is no query.
 func (t *Target) URL() string {
-	u := t.Scheme + "://" + t.Address + t.MetricsPath
-	if t.Params != "" {
-		u += "?" + t.Params
-	}
-	return u
+	u := url.URL{Scheme: t.Scheme, Host: t.Address, Path: t.MetricsPath, RawQuery: t.Params}
+	return u.String()
 }
