@@ -55,6 +55,11 @@ func (o *Options) Validate() error {
 	if err := o.validateLimits(); err != nil {
 		return err
 	}
+	if headers := o.HTTPClient.HTTPHeaders; headers != nil {
+		if err := headers.Validate(); err != nil {
+			return fmt.Errorf("http_headers: %w", err)
+		}
+	}
 	return o.HTTPClient.Validate()
 }
 

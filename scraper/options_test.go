@@ -83,6 +83,9 @@ func TestOptionsValidate(t *testing.T) {
 	f("label_limit: must not be negative (0 is no limit)", func(o *Options) { o.LabelLimit = -1 })
 	f("label_name_length_limit: must not be negative (0 is no limit)", func(o *Options) { o.LabelNameLengthLimit = -1 })
 	f("label_value_length_limit: must not be negative (0 is no limit)", func(o *Options) { o.LabelValueLengthLimit = math.MinInt })
+	f(`http_headers: setting header "Host" is not allowed`, func(o *Options) {
+		o.HTTPClient.HTTPHeaders = &promconfig.Headers{Headers: map[string]promconfig.Header{"host": {}}}
+	})
 	f("at most one of basic_auth, oauth2 & authorization must be configured", func(o *Options) {
 		o.HTTPClient.BasicAuth = &promconfig.BasicAuth{}
 		o.HTTPClient.Authorization = &promconfig.Authorization{}
