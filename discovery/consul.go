@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -233,7 +234,13 @@ func (r *consulRun) healthFilter(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return both(r.options.HealthFilter, "Node.Node == "+strconv.Quote(node)), nil
+	return both(r.options.HealthFilter, "Node.Node == "+quote(node)), nil
+}
+
+// quote writes a string of Consul's filter language, which has Go's escapes but no way to write a quote as \".
+func quote(text string) string {
+	quoted := strconv.Quote(text)
+	return `"` + strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `\x22`) + `"`
 }
 
 func both(filter, other string) string {

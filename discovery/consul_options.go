@@ -3,6 +3,7 @@ package discovery
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	promconfig "github.com/prometheus/common/config"
@@ -64,6 +65,9 @@ func (o *ConsulOptions) Validate() error {
 	}
 	if o.Scheme != "http" && o.Scheme != "https" {
 		return fmt.Errorf("scheme: %q is neither http nor https", o.Scheme)
+	}
+	if slices.Contains(o.Services, "") {
+		return errors.New("services: a name is empty; leave services out to watch all")
 	}
 	if (o.Username != "" || o.Password != "") && o.HTTPClientConfig.BasicAuth != nil {
 		return errors.New("username, password: basic_auth is set too; leave one of them out")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 
 	consulapi "github.com/hashicorp/consul/api"
 )
@@ -54,7 +53,7 @@ func (s *consulSource) lookup(ctx context.Context, serviceID string) ([]candidat
 		return nil, err
 	}
 	// Not stale: the registration may be younger than what a follower has.
-	query := consulapi.QueryOptions{NodeMeta: s.options.NodeMeta, Filter: both(filter, "Service.ID == "+strconv.Quote(serviceID))}
+	query := consulapi.QueryOptions{NodeMeta: s.options.NodeMeta, Filter: both(filter, "Service.ID == "+quote(serviceID))}
 	var out []candidate
 	for _, service := range r.services() {
 		entries, _, err := r.askHealth(ctx, service, query)

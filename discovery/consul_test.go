@@ -1,0 +1,306 @@
+package discovery
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func health(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/health/") }
+
+func TestErrorsKeepTheLastKnownWorkers(t *testing.T) {
+	for _, tc := range []struct {
+		name, want string
+		spoil      func(http.ResponseWriter, *http.Request) bool
+	}{
+		{"status 500", "HTTP status 500: rpc error", func(w http.ResponseWriter, _ *http.Request) bool {
+			http.Error(w, "rpc error\nsecond line", http.StatusInternalServerError)
+			return true
+		}},
+		{"filtered by ACLs", "may not read", func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("X-Consul-Results-Filtered-By-ACLs", "true")
+			_, _ = w.Write([]byte("[]"))
+			return true
+		}},
+		{"half an answer", "unexpected EOF", func(w http.ResponseWriter, _ *http.Request) bool {
+			_, _ = w.Write([]byte(`[{"Node":`))
+			return true
+		}},
+		{"a page of HTML", "invalid character", func(w http.ResponseWriter, _ *http.Request) bool {
+			_, _ = w.Write([]byte(`<html>`))
+			return true
+		}},
+		{"an empty entry", "no node or no service", func(w http.ResponseWriter, _ *http.Request) bool {
+			_, _ = w.Write([]byte(`[{}]`))
+			return true
+		}},
+		{"no index", "without X-Consul-Index", func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Del("X-Consul-Index")
+			_, _ = w.Write([]byte("[]"))
+			return true
+		}},
+		{"connection dropped", "EOF", func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			consul := newFakeConsul(t)
+			consul.register("webapp", "web1", "10.0.0.5", 40001)
+			r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+			first := r.await(t, "the worker", workers(1))
+			consul.spoilWith(func(w http.ResponseWriter, r *http.Request) bool { return health(r) && tc.spoil(w, r) })
+			got := r.await(t, "the error", failing)
+			if !strings.Contains(got.Err.Error(), tc.want) || !strings.Contains(got.Err.Error(), consul.Listener.Addr().String()) {
+				t.Errorf("error %q, want %q and the server in it", got.Err, tc.want)
+			}
+			if diff := cmp.Diff(first.Workers, got.Workers); diff != "" || !got.Answered {
+				t.Errorf("workers while in error (-before +now), answered %v:\n%s", got.Answered, diff)
+			}
+			consul.spoilWith(nil)
+			r.await(t, "the end of the error", workers(1))
+			before := len(consul.asked("/v1/health/"))
+			consul.register("webapp", "web1", "10.0.0.5", 40002)
+			r.await(t, "a second worker", workers(2))
+			if asked := len(consul.asked("/v1/health/")) - before; asked > 3 {
+				t.Errorf("asked %d times for one change", asked)
+			}
+		})
+	}
+}
+
+func TestErrorsAreLoggedOncePerChangeAndCountedEachTime(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.spoilWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if health(r) {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+	if got := r.await(t, "the error", failing); got.Answered {
+		t.Error("an error is an answer")
+	}
+	for began := time.Now(); len(consul.asked("/v1/health/")) < 3; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > deadline {
+			t.Fatal("no further attempts")
+		}
+	}
+	if n := strings.Count(r.log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, r.log)
+	}
+	consul.spoilWith(nil)
+	r.await(t, "the first answer", workers(0))
+	if n := strings.Count(r.log.String(), "answers again"); n != 1 {
+		t.Errorf("recovery logged %d times:\n%s", n, r.log)
+	}
+	if n := testutil.ToFloat64(r.metrics.errors.WithLabelValues("webapp")); n < 2 {
+		t.Errorf("%v errors counted", n)
+	}
+	if at := testutil.ToFloat64(r.metrics.lastSuccess.WithLabelValues("webapp")); at < float64(time.Now().Add(-time.Minute).Unix()) {
+		t.Errorf("last success at %v", at)
+	}
+}
+
+// A server that says 429 or 503 with Retry-After is left alone for that long.
+func TestRetryAfter(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		consul := newFakeConsul(t)
+		refused := make(chan time.Time, 10)
+		consul.spoilWith(func(w http.ResponseWriter, _ *http.Request) bool {
+			if len(refused) > 0 {
+				return false
+			}
+			refused <- time.Now()
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(status)
+			return true
+		})
+		r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+		r.await(t, "the first answer", workers(0))
+		if waited := time.Since(<-refused); waited < time.Second {
+			t.Errorf("status %d: asked again after %v", status, waited)
+		}
+		r.stop()
+	}
+}
+
+func TestAnswerIsBounded(t *testing.T) {
+	body := &boundedBody{ReadCloser: http.NoBody, left: 0, limit: consulBodyLimit}
+	if _, err := body.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "256 MB") {
+		t.Error(err)
+	}
+}
+
+// What the options say is what Consul is asked.
+func TestQueries(t *testing.T) {
+	consul := newFakeConsul(t)
+	r := start(t, job(t, "webapp", consul.sd(`, services: [webapp], tags: [a, b], node_meta: {rack: "7"}, health_filter: 'Service.Port > 1',
+		token: secret, datacenter: dc9, namespace: ns, partition: pt, path_prefix: /consul`)))
+	r.await(t, "an answer", failing) // the fake knows no prefix, and answers as to catalog/services
+	got := consul.asked("/consul/v1/health/service/webapp")
+	if len(got) == 0 {
+		t.Fatal("not asked")
+	}
+	want := map[string][]string{
+		"tag": {"a", "b"}, "node-meta": {"rack:7"}, "filter": {"Service.Port > 1"}, "stale": {""}, "dc": {"dc9"}, "ns": {"ns"}, "partition": {"pt"},
+	}
+	if diff := cmp.Diff(want, map[string][]string(got[0].URL.Query())); diff != "" {
+		t.Errorf("query (-want +got):\n%s", diff)
+	}
+	if got[0].Header.Get("X-Consul-Token") != "secret" {
+		t.Error("no token")
+	}
+}
+
+func TestAllStatesAreAskedFor(t *testing.T) {
+	consul := newFakeConsul(t)
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp], allow_stale: false")))
+	r.await(t, "an answer", workers(0))
+	if query := consul.asked("/v1/health/")[0].URL.Query(); query.Has("passing") || query.Has("stale") {
+		t.Errorf("query %v", query)
+	}
+}
+
+// Without names all services are watched, those that have the tags, as they come and go.
+func TestAllServices(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.register("webapp", "web1", "10.0.0.5", 40001)
+	consul.register("other", "web1", "10.0.0.5", 40002)
+	consul.change(func() { consul.tags["webapp"] = []string{"fedscrape", "x"} })
+	r := start(t, job(t, "all", consul.sd("")), job(t, "tagged", consul.sd(", tags: [fedscrape]")))
+	got := map[string]int{}
+	r.await(t, "both jobs", func(u Update) bool {
+		if u.Answered {
+			got[u.Job] = len(u.Workers)
+		}
+		return got["all"] == 2 && got["tagged"] == 1
+	})
+	consul.register("late", "web1", "10.0.0.5", 40003)
+	r.await(t, "a new service", func(u Update) bool { return u.Job == "all" && len(u.Workers) == 3 && u.Answered })
+	consul.change(func() { delete(consul.services, "other") })
+	r.await(t, "a service gone", func(u Update) bool { return u.Job == "all" && len(u.Workers) == 2 && u.Answered })
+}
+
+func TestCatalogErrorKeepsTheServices(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.register("webapp", "web1", "10.0.0.5", 40001)
+	r := start(t, job(t, "all", consul.sd("")))
+	r.await(t, "the worker", workers(1))
+	consul.spoilWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if health(r) {
+			return false
+		}
+		w.Header().Set("X-Consul-Results-Filtered-By-ACLs", "true")
+		_, _ = w.Write([]byte("{}"))
+		return true
+	})
+	if got := r.await(t, "the error", failing); len(got.Workers) != 1 {
+		t.Errorf("%d workers while the list of services is in error", len(got.Workers))
+	}
+}
+
+func TestLoopbackOfAnotherNodeIsLeftOut(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.register("webapp", "web1", "127.0.0.1", 40001)
+	consul.register("webapp", "web2", "127.0.0.1", 40002)
+	consul.register("webapp", "web2", "10.0.0.6", 40003)
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+	got := r.await(t, "own and reachable workers", workers(2))
+	if got.Workers[0].Address != "127.0.0.1:40001" || got.Workers[1].Address != "10.0.0.6:40003" {
+		t.Errorf("%+v", got.Workers)
+	}
+	if log := r.log.String(); strings.Count(log, "Target left out") != 1 || !strings.Contains(log, `webapp-40002`) {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+// A token that may not ask the agent must not make the other workers unknown.
+func TestLoopbackWithoutAgentRead(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.spoilWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/v1/agent/self" {
+			return false
+		}
+		http.Error(w, "Permission denied", http.StatusForbidden)
+		return true
+	})
+	consul.register("webapp", "web1", "127.0.0.1", 40001)
+	consul.register("webapp", "web1", "10.0.0.6", 40003)
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+	if got := r.await(t, "the reachable worker", workers(1)); got.Workers[0].Address != "10.0.0.6:40003" {
+		t.Errorf("%+v", got.Workers)
+	}
+}
+
+func TestBadPortsAreReportedAndLeftOut(t *testing.T) {
+	consul := newFakeConsul(t)
+	for _, port := range []int{0, -1, 65536, 40001} {
+		consul.register("webapp", "web1", "10.0.0.5", port)
+	}
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+	r.await(t, "the good worker", workers(1))
+	consul.register("webapp", "web1", "10.0.0.5", 40002)
+	r.await(t, "another good one", workers(2))
+	if log := r.log.String(); strings.Count(log, "Target left out") != 3 || !strings.Contains(log, "1 to 65535") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestTwoRegistrationsOfOneAddressStayTwo(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.register("webapp", "web1", "10.0.0.5", 40001)
+	consul.register("webapp", "web1", "10.0.0.5", 40001)
+	consul.change(func() {
+		consul.services["webapp"][1].Service.ID = "successor"
+		consul.services["webapp"][1].Service.Meta = map[string]string{"start_time": "1795236000.5"}
+	})
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+	got := r.await(t, "both", workers(2)).Workers
+	if got[0].Address != got[1].Address || got[0].Key == got[1].Key || got[0].StartTime.Unix() != 1795236000 || got[0].CreateIndex <= got[1].CreateIndex {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOneClientPerServer(t *testing.T) {
+	consul := newFakeConsul(t)
+	server := consul.sd("")
+	var jobs []Job
+	for i := range 3 {
+		jobs = append(jobs, job(t, fmt.Sprint("job", i), server))
+	}
+	r := start(t, jobs...)
+	for range jobs {
+		r.await(t, "each job", workers(0))
+	}
+	if n := len(r.pool.clients); n != 1 {
+		t.Errorf("%d clients", n)
+	}
+	r.stop()
+	if n := len(r.pool.clients); n != 0 {
+		t.Errorf("%d clients after the end", n)
+	}
+}
+
+func TestLookup(t *testing.T) {
+	consul := newFakeConsul(t)
+	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
+	r.await(t, "an answer", workers(0))
+	consul.register("webapp", "web1", "10.0.0.5", 40001)
+	f := func(job, id string, want int) {
+		t.Helper()
+		got, err := r.Lookup(t.Context(), job, id)
+		if err != nil || len(got) != want {
+			t.Errorf("%s %s: %v, error %v", job, id, got, err)
+		}
+	}
+	f("webapp", "webapp-40001", 1)
+	f("webapp", "webapp-40002", 0)
+	f("other", "webapp-40001", 0)
+	consul.spoilWith(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
+	if _, err := r.Lookup(t.Context(), "webapp", "webapp-40001"); err == nil {
+		t.Error("no error while Consul is away")
+	}
+}
