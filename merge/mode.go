@@ -28,7 +28,7 @@ const (
 
 var modeNames = [...]string{
 	"", "all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent",
-	"avg", "liveavg", "omit",
+	"avg", "liveavg", "omit", "info", "min",
 }
 
 // String gives the mode's name as configuration has it, empty for ModeNone.
@@ -36,12 +36,12 @@ func (m Mode) String() string { return modeNames[m] }
 
 // ParseMode reads a mode's name.
 func ParseMode(s string) (Mode, error) {
-	for i, name := range modeNames[1:] {
+	for i, name := range modeNames[1 : ModeOmit+1] {
 		if s == name {
 			return Mode(i + 1), nil
 		}
 	}
-	return ModeNone, fmt.Errorf("unknown mode %q (%s)", s, strings.Join(modeNames[1:], ", "))
+	return ModeNone, fmt.Errorf("unknown mode %q (%s)", s, strings.Join(modeNames[1:ModeOmit+1], ", "))
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -1,0 +1,134 @@
+package merge
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// hintFamily is the metric by which a worker says the mode of one of its gauges:
+// fedscrape_gauge_mode{metric="inprogress_requests",mode="livesum"} 1.
+const hintFamily = "fedscrape_gauge_mode"
+
+// learnHints reads what the staged page says of gauge modes.
+func (c *commit) learnHints() {
+	var hints map[string]Mode
+	for i, slot := range c.st.slots {
+		l := &c.lines[slot]
+		if l.variant.family.name != hintFamily || c.st.values[i] != 1 {
+			continue
+		}
+		if mode, err := ParseMode(labelOf(l.series.labels, "mode")); err == nil {
+			if hints == nil {
+				hints = map[string]Mode{}
+			}
+			hints[labelOf(l.series.labels, "metric")] = mode
+		}
+	}
+	c.inc.hints = hints
+}
+
+func labelOf(labels exposition.Labels, name string) string {
+	for _, l := range labels {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return ""
+}
+
+// Conflict is something on which present workers disagree, or that was not taken from one of them.
+type Conflict struct {
+	Kind     string // type, help, unit, bounds, duplicate, value
+	Metric   string
+	WorkerID string // whose part is left out, where it is one worker's
+	Detail   string
+}
+
+// ConflictKinds are the kinds that Conflicts gives, in order.
+var ConflictKinds = []string{"type", "help", "unit", "bounds", "duplicate", "value"}
+
+// Conflicts gives what present workers disagree on now, sorted.
+func (f *Fold) Conflicts() []Conflict {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.decideLayout()
+	f.countHolders()
+	var list []Conflict
+	for _, inc := range f.incarnations {
+		if inc.present {
+			list = f.ownConflicts(list, inc)
+		}
+	}
+	list = f.metaConflicts(list)
+	list = f.collisions(list)
+	for _, s := range f.mixed {
+		list = append(list, Conflict{"bounds", s.variant.family.name, "", "workers have different bucket bounds"})
+	}
+	slices.SortStableFunc(list, func(a, b Conflict) int {
+		return cmpString(a.Kind+"\x00"+a.Metric+"\x00"+a.WorkerID, b.Kind+"\x00"+b.Metric+"\x00"+b.WorkerID)
+	})
+	return slices.CompactFunc(list, func(a, b Conflict) bool { return a.Kind == b.Kind && a.Metric == b.Metric && a.WorkerID == b.WorkerID })
+}
+
+// ownConflicts are those of one worker: a type that lost, lines of its page that were not taken, a mode hint that lost.
+func (f *Fold) ownConflicts(list []Conflict, inc *Incarnation) []Conflict {
+	for v := range inc.variants {
+		if won := v.family.winner; v.typ != won && v.typ != exposition.Unknown && won != exposition.Unknown {
+			list = append(list, Conflict{"type", v.family.name, inc.WorkerID, fmt.Sprintf("is a %s here and a %s in older workers: left out", v.typ, won)})
+		}
+	}
+	for name, mode := range inc.hints {
+		if fam := f.families[name]; fam != nil && fam.modeFrom == "hint" && fam.mode != mode {
+			list = append(list, Conflict{"type", name, inc.WorkerID, fmt.Sprintf("gauge mode %s here and %s in older workers", mode, fam.mode)})
+		}
+	}
+	if inc.duplicates > 0 {
+		list = append(list, Conflict{"duplicate", inc.firstBad, inc.WorkerID, fmt.Sprintf("%d lines are there twice: the first counts", inc.duplicates)})
+	}
+	if inc.badValues > 0 {
+		list = append(list, Conflict{"value", inc.firstBad, inc.WorkerID, fmt.Sprintf("%d values are NaN, infinite or negative: the last good ones count", inc.badValues)})
+	}
+	return list
+}
+
+// metaConflicts are HELP and UNIT that differ; an empty one agrees with all.
+func (f *Fold) metaConflicts(list []Conflict) []Conflict {
+	newest := map[string]*meta{}
+	for _, inc := range slices.Backward(f.incarnations) {
+		if !inc.present {
+			continue
+		}
+		for name, m := range inc.metas {
+			n := newest[name]
+			switch {
+			case n == nil:
+				newest[name] = m
+				continue
+			case n == m:
+				continue
+			}
+			if n.help != m.help && n.help != "" && m.help != "" {
+				list = append(list, Conflict{"help", name, inc.WorkerID, fmt.Sprintf("HELP %q here and %q in newer workers", m.help, n.help)})
+			}
+			if n.unit != m.unit && n.unit != "" && m.unit != "" {
+				list = append(list, Conflict{"unit", name, inc.WorkerID, fmt.Sprintf("UNIT %q here and %q in newer workers", m.unit, n.unit)})
+			}
+		}
+	}
+	return list
+}
+
+func (f *Fold) collisions(list []Conflict) []Conflict {
+	for _, fam := range f.families {
+		v := fam.variants[fam.winner]
+		if v == nil {
+			continue
+		}
+		if i := slices.IndexFunc(v.series, func(s *series) bool { return s.hidden }); i >= 0 {
+			list = append(list, Conflict{"duplicate", fam.name, "", "another family has lines of this name and these labels: left out"})
+		}
+	}
+	return list
+}

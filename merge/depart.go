@@ -1,0 +1,214 @@
+package merge
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// Depart takes a present incarnation away. What it counted stays: folded at once where it is certain that it will
+// not come back (it said goodbye or was replaced), else kept apart so that Return can undo it.
+func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !inc.present {
+		return
+	}
+	f.decideLayout()
+	inc.present, inc.up, inc.departedAt = false, false, now
+	for name, mode := range inc.hints {
+		f.hints[name] = mode
+	}
+	for name, m := range inc.metas {
+		f.metas[name] = m
+	}
+	f.layout, f.held = false, false
+	if certain {
+		f.fold(inc, now)
+	}
+	f.foldSurplus(now)
+}
+
+// Return makes a kept departed incarnation present again: its part leaves the ledger.
+func (f *Fold) Return(inc *Incarnation) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if inc.present || !slices.Contains(f.incarnations, inc) {
+		return false
+	}
+	inc.present = true
+	f.layout, f.held = false, false
+	return true
+}
+
+// Kept is how many departed incarnations are kept apart.
+func (f *Fold) Kept() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.incarnations) - len(f.present())
+}
+
+// FoldExpired folds the departed incarnations whose retention is over, and gives their keys.
+func (f *Fold) FoldExpired(now time.Time) (keys []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.decideLayout()
+	for _, inc := range slices.Clone(f.incarnations) {
+		if !inc.present && now.Sub(inc.departedAt) > f.opts.DepartedRetention {
+			keys = append(keys, inc.Key)
+			f.fold(inc, now)
+		}
+	}
+	return keys
+}
+
+// foldSurplus folds the oldest departures over departed_limit.
+func (f *Fold) foldSurplus(now time.Time) {
+	for {
+		var oldest *Incarnation
+		n := 0
+		for _, inc := range f.incarnations {
+			if inc.present {
+				continue
+			}
+			n++
+			if oldest == nil || inc.departedAt.Before(oldest.departedAt) {
+				oldest = inc
+			}
+		}
+		if n <= f.opts.DepartedLimit {
+			return
+		}
+		f.fold(oldest, now)
+	}
+}
+
+// fold adds a departed incarnation to the ledger for good.
+func (f *Fold) fold(inc *Incarnation, now time.Time) {
+	f.foldStarts(inc)
+	f.foldGauges(inc, now)
+	f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { f.ledger[slot].add(v) })
+	for i, slot := range inc.offset.slots {
+		f.ledger[f.target[slot]].addSum(inc.offset.values[i])
+	}
+	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
+	f.layout, f.held = false, false
+}
+
+// contributions calls emit with what a page counted on each cumulative line, buckets between neighbouring bounds.
+func (f *Fold) contributions(slots []Slot, values []float64, finiteSum func(Slot, float64) float64, emit func(Slot, float64)) {
+	f.generation++
+	for i, slot := range slots {
+		slot = f.target[slot]
+		f.previous[slot], f.previousMark[slot] = values[i], f.generation
+	}
+	for i, raw := range slots {
+		slot := f.target[raw]
+		l := &f.lines[slot]
+		if f.class[slot] != classSum && f.class[slot] != classMixed {
+			continue
+		}
+		switch l.part {
+		case exposition.PartBucket:
+			if math.IsInf(l.bound, 1) {
+				f.betweenBounds(l.series, emit)
+			}
+		case exposition.PartSum:
+			emit(slot, finiteSum(raw, values[i]))
+		default:
+			emit(slot, values[i])
+		}
+	}
+}
+
+// betweenBounds emits the counts between the bounds that the scattered page has.
+func (f *Fold) betweenBounds(s *series, emit func(Slot, float64)) {
+	below := 0.0
+	for _, b := range s.buckets {
+		if f.previousMark[b.slot] == f.generation {
+			emit(b.slot, f.previous[b.slot]-below)
+			below = f.previous[b.slot]
+		}
+	}
+}
+
+// sumKept adds the ledger and the kept departed incarnations up. It changes only when one of them does.
+func (f *Fold) sumKept() {
+	f.kept = zeroed(f.kept, len(f.lines))
+	f.between = zeroed(f.between, len(f.lines))
+	add := func(slot Slot, v sum) {
+		if f.lines[slot].part == exposition.PartBucket {
+			f.between[slot].addSum(v)
+		} else {
+			f.kept[slot].addSum(v)
+		}
+	}
+	for slot, v := range f.ledger {
+		add(Slot(slot), v)
+	}
+	for _, inc := range f.incarnations {
+		if inc.present {
+			continue
+		}
+		f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { add(slot, sum{hi: v}) })
+		for i, slot := range inc.offset.slots {
+			add(f.target[slot], inc.offset.values[i])
+		}
+	}
+}
+
+// foldGauges keeps what departed workers' gauges still say under their modes.
+func (f *Fold) foldGauges(inc *Incarnation, now time.Time) {
+	var all departedID
+	for i, raw := range inc.slots {
+		slot, v := f.target[raw], inc.last[i]
+		if f.class[slot] != classGauge {
+			continue
+		}
+		switch f.lines[slot].variant.family.mode {
+		case ModeSum:
+			if finite(v) { // one worker's Inf or NaN would be the instance's for ever
+				f.ledger[slot].add(v)
+			}
+		case ModeMostRecent:
+			if old, ok := f.recent[slot]; !ok || inc.rankOf(raw, v).above(old.rank) {
+				f.recent[slot] = recent{v, inc.rankOf(raw, v)}
+			}
+		case ModeMin, ModeMax, modeForever:
+			f.extremesOf(slot).add(inc.departedAt, f.opts.DepartedRetention, v)
+		case ModeAll:
+			all.slots = append(all.slots, slot)
+			all.values = append(all.values, v)
+		}
+	}
+	if all.at = inc.departedAt; len(all.slots) > 0 && now.Sub(all.at) <= f.opts.DepartedGauges {
+		f.keepAll(inc.WorkerID, &all)
+	}
+}
+
+func (f *Fold) extremesOf(slot Slot) *extremes {
+	e := f.extremes[slot]
+	if e == nil {
+		e = &extremes{forever: span{min: math.NaN(), max: math.NaN()}}
+		f.extremes[slot] = e
+	}
+	return e
+}
+
+// Keeps tells whether the incarnation is present or kept apart, so that Return can bring it back.
+func (f *Fold) Keeps(inc *Incarnation) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.incarnations, inc)
+}
+
+// Remove takes an incarnation away that turned out to be another's double. What it counted goes with it.
+func (f *Fold) Remove(inc *Incarnation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
+	inc.present = false
+	f.layout, f.held = false, false
+}

@@ -1,0 +1,302 @@
+package merge
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// Families gives the merged page: families by name, series by labels, buckets by bound. It is made anew each time,
+// and every sum with it: nothing drifts.
+func (f *Fold) Families(now time.Time) []exposition.Family {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.decideLayout()
+	f.countHolders()
+	f.expire(now)
+	f.accumulate(now)
+	families := make([]exposition.Family, 0, len(f.families))
+	for _, fam := range f.inOrder() {
+		if out := f.render(fam, now); len(out.Series) > 0 {
+			families = append(families, out)
+		}
+	}
+	return families
+}
+
+func (f *Fold) inOrder() []*family {
+	if !f.ordered {
+		f.order = f.order[:0]
+		for _, fam := range f.families {
+			f.order = append(f.order, fam)
+		}
+		slices.SortFunc(f.order, func(a, b *family) int { return cmpString(a.name, b.name) })
+		f.ordered = true
+	}
+	return f.order
+}
+
+// accumulate adds up every line of every incarnation that counts.
+func (f *Fold) accumulate(now time.Time) {
+	f.total = append(f.total[:0], f.kept...)
+	f.betweenNow = append(f.betweenNow[:0], f.between...)
+	f.resetStarts()
+	f.has = zeroed(f.has, len(f.lines))
+	clear(f.gauges)
+	for _, inc := range f.incarnations {
+		if inc.present {
+			f.addPresent(inc)
+		} else {
+			f.addDeparted(inc, now)
+		}
+	}
+	f.addFolded(now)
+}
+
+func (f *Fold) addPresent(inc *Incarnation) {
+	f.generation++
+	for i, slot := range inc.slots {
+		slot, v := f.target[slot], inc.last[i]
+		switch f.class[slot] {
+		case classSum:
+			f.total[slot].add(v)
+		case classLiveSum:
+			if inc.up {
+				f.total[slot].add(v)
+				f.has[slot] = true
+			}
+		case classMixed, classLiveMixed:
+			f.previous[slot], f.previousMark[slot] = v, f.generation
+		case classGauge:
+			f.addGauge(inc, inc.slots[i], slot, v)
+		case classCreated:
+			f.addStart(slot, v)
+		case classInfo:
+			f.has[slot] = f.has[slot] || inc.up && v == 1
+		case classQuantile:
+			if inc.up {
+				f.gauge(slot).all = append(f.gauge(slot).all, member{inc.WorkerID, inc, v})
+			}
+		}
+	}
+	f.addMixed(inc)
+	for i, slot := range inc.offset.slots {
+		f.addBetween(f.target[slot], inc.offset.values[i])
+	}
+}
+
+// addMixed counts a page's buckets at every bound of the union: where the page lacks one, with its next lower one.
+func (f *Fold) addMixed(inc *Incarnation) {
+	for _, s := range f.mixed {
+		live := f.class[s.infSlot()] == classLiveMixed
+		if f.previousMark[s.infSlot()] != f.generation || live && !inc.up {
+			continue
+		}
+		below := 0.0
+		for _, b := range s.buckets {
+			if f.previousMark[b.slot] == f.generation {
+				below = f.previous[b.slot]
+			}
+			f.total[b.slot].add(below)
+			f.has[b.slot] = true
+		}
+	}
+}
+
+// addBetween adds what is kept between bounds, for buckets, or as it is.
+func (f *Fold) addBetween(slot Slot, v sum) {
+	if f.lines[slot].part == exposition.PartBucket {
+		f.betweenNow[slot].addSum(v)
+		return
+	}
+	f.total[slot].addSum(v)
+}
+
+// render gives a family as it is shown.
+func (f *Fold) render(fam *family, now time.Time) exposition.Family {
+	out := exposition.Family{Name: fam.name, Type: fam.winner}
+	v := fam.variants[fam.winner]
+	if v == nil || fam.name == hintFamily {
+		return out
+	}
+	out.Help, out.Unit = f.metaOf(fam.name)
+	for _, s := range v.ordered() {
+		if !s.hidden {
+			out.Series = f.renderSeries(out.Series, s)
+		}
+	}
+	return out
+}
+
+func (f *Fold) renderSeries(dst []exposition.Series, s *series) []exposition.Series {
+	switch {
+	case s.variant.typ == exposition.GaugeHistogram:
+		if len(s.buckets) > 0 && f.has[s.infSlot()] {
+			dst = append(dst, f.renderHistogram(s))
+		}
+	case multi(s.variant.typ):
+		dst = f.renderMulti(dst, s)
+	case s.value == noSlot:
+	case f.class[s.value] == classSum:
+		if f.shows(s) {
+			dst = append(dst, exposition.Series{Labels: s.labels, Value: f.rising(s.value, f.total[s.value].value()), Start: f.startTime(s)})
+		}
+	case f.class[s.value] == classInfo:
+		if f.has[s.value] {
+			dst = append(dst, exposition.Series{Labels: s.labels, Value: 1})
+		}
+	case f.class[s.value] == classGauge:
+		dst = f.renderGauge(dst, s)
+	}
+	return dst
+}
+
+// renderMulti gives a histogram or summary, and its quantiles where they are kept per worker.
+func (f *Fold) renderMulti(dst []exposition.Series, s *series) []exposition.Series {
+	if s.variant.typ == exposition.Summary {
+		dst = f.renderQuantiles(dst, s)
+	}
+	if !f.shows(s) {
+		return dst
+	}
+	out := f.renderHistogram(s)
+	out.Start = f.startTime(s)
+	if out.HasCount || out.HasSum || len(out.Buckets) > 0 {
+		dst = append(dst, out)
+	}
+	return dst
+}
+
+// renderHistogram gives buckets, sum and count as they are; of a summary there are no buckets.
+func (f *Fold) renderHistogram(s *series) exposition.Series {
+	out := exposition.Series{Labels: s.labels}
+	f.renderBuckets(&out, s)
+	if s.count != noSlot && f.known[s.count] {
+		out.HasCount, out.Count = true, f.rising(s.count, f.total[s.count].value())
+	}
+	if len(out.Buckets) > 0 {
+		out.HasCount, out.Count = true, out.Buckets[len(out.Buckets)-1].Count
+	}
+	if s.sum != noSlot && f.known[s.sum] {
+		out.HasSum, out.Sum = true, f.rising(s.sum, f.total[s.sum].value())
+	}
+	return out
+}
+
+// renderBuckets gives the bounds that somebody has; those that only folded sums have where nobody has any.
+func (f *Fold) renderBuckets(out *exposition.Series, s *series) {
+	if len(s.buckets) == 0 {
+		return
+	}
+	all := f.holders[s.infSlot()] == 0
+	below, floor := sum{}, 0.0
+	for _, b := range s.buckets {
+		below.addSum(f.betweenNow[b.slot])
+		if !all && f.holders[b.slot] == 0 {
+			continue
+		}
+		t := f.total[b.slot]
+		t.addSum(below)
+		floor = math.Max(floor, f.rising(b.slot, t.value()))
+		out.Buckets = append(out.Buckets, exposition.Bucket{UpperBound: b.bound, Count: floor})
+	}
+}
+
+// rising gives what to export of a cumulative line: never less than before by rounding alone.
+func (f *Fold) rising(slot Slot, v float64) float64 {
+	if shown := f.shown[slot]; v < shown && f.class[slot] != classLiveSum && f.class[slot] != classLiveMixed &&
+		shown-v < math.Abs(shown)*1e-9 {
+		return shown
+	}
+	f.shown[slot] = v
+	return v
+}
+
+// shows tells whether a cumulative series is there: somebody has it, or had it not longer than series_retention ago.
+func (f *Fold) shows(s *series) bool {
+	main := s.main()
+	return main != noSlot && f.known[main]
+}
+
+// metaOf gives HELP and UNIT of the newest worker that says something.
+func (f *Fold) metaOf(name string) (help, unit string) {
+	for _, inc := range slices.Backward(f.incarnations) {
+		m := inc.metas[name]
+		if m == nil {
+			continue
+		}
+		if help == "" {
+			help = m.help
+		}
+		if unit == "" {
+			unit = m.unit
+		}
+	}
+	if m := f.metas[name]; m != nil {
+		if help == "" {
+			help = m.help
+		}
+		if unit == "" {
+			unit = m.unit
+		}
+	}
+	return help, unit
+}
+
+func cmpString(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// renderQuantiles gives a summary's quantiles per worker, with the worker label.
+func (f *Fold) renderQuantiles(dst []exposition.Series, s *series) []exposition.Series {
+	workers := map[*Incarnation]int{}
+	for _, q := range s.quantiles {
+		if g := f.gauges[q.slot]; g != nil {
+			for _, m := range g.all {
+				at, ok := workers[m.inc]
+				if !ok {
+					at = len(dst)
+					workers[m.inc] = at
+					dst = append(dst, exposition.Series{Labels: f.workerLabels(s, q.slot, m)})
+				}
+				dst[at].Quantiles = append(dst[at].Quantiles, exposition.Quantile{Quantile: q.bound, Value: m.value})
+			}
+		}
+	}
+	return dst
+}
+
+// expire forgets cumulative series that no present worker has had for series_retention.
+func (f *Fold) expire(now time.Time) {
+	for _, fam := range f.families {
+		v := fam.variants[fam.winner]
+		if v == nil || !v.cumulative() {
+			continue
+		}
+		for _, s := range v.series {
+			f.expireSeries(s, now)
+		}
+	}
+	f.countHolders()
+}
+
+func (f *Fold) expireSeries(s *series, now time.Time) {
+	main := s.main()
+	switch {
+	case main == noSlot || !f.known[main]:
+	case f.holdersPresent[main] > 0 || s.lastHeld.IsZero():
+		s.lastHeld = now
+	case now.Sub(s.lastHeld) > f.opts.SeriesRetention:
+		f.zero(s)
+		s.lastHeld = time.Time{}
+		s.slots(func(slot Slot) { f.known[slot] = false })
+	}
+}

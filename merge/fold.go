@@ -1,0 +1,212 @@
+package merge
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// Fold is one instance. It is safe for concurrent use; a page that arrives touches it only where a line is new.
+type Fold struct {
+	mu   sync.Mutex
+	opts Options
+
+	families map[string]*family
+	index    map[string]Slot // exposition.AppendKey of the line
+	lines    []line
+	series   int
+
+	incarnations []*Incarnation // present and kept departed ones, in the order of age
+	seq          uint64
+	ledger       []sum                  // by slot: what folded incarnations left; buckets between neighbouring bounds
+	recent       map[Slot]recent        // by slot: the most recent value of folded incarnations' gauges
+	extremes     map[Slot]*extremes     // by slot: lowest and highest of folded incarnations' gauges
+	departedAll  map[string]*departedID // by worker ID: gauges of mode all of folded incarnations
+	hints        map[string]Mode        // the last hint of a worker that is gone
+	metas        map[string]*meta       // the last HELP and UNIT of a worker that is gone
+	known        []bool                 // by slot: somebody has, or had, the line, and it has not expired
+	refused      int
+
+	// Derived from the above; rebuilt where stale.
+	class          []class
+	target         []Slot  // where a line of an untyped family counts when another worker knows the type
+	layout         bool    // class and target hold
+	held           bool    // holders, holdersPresent and kept hold
+	holders        []int32 // by slot: incarnations that have the line
+	holdersPresent []int32
+	mixed          []*series // whose workers disagree on bounds
+	kept           []sum     // by slot: ledger and kept departed incarnations' pages, cumulative buckets over their own bounds
+	between        []sum     // by slot: the same of buckets between neighbouring bounds
+	order          []*family
+	ordered        bool
+
+	shown []float64 // by slot: what was exported last, so that rounding never lowers it
+
+	total      []sum     // by slot: scratch of Families, as kept
+	betweenNow []sum     // the same of buckets between neighbouring bounds
+	startMin   []float64 // by slot of a start time: the earliest
+	startCount []int32
+	has        []bool          // by slot: some incarnation that counts here has the line
+	gauges     map[Slot]*gauge // by slot: scratch of Families
+
+	// Scratch of Commit and Families, by slot.
+	generation   uint64
+	mark         []uint64
+	previous     []float64
+	previousMark []uint64
+	keyBuffer    []byte
+}
+
+// New gives an empty fold.
+func New(opts Options) *Fold {
+	return &Fold{
+		opts: opts, families: map[string]*family{}, index: map[string]Slot{}, recent: map[Slot]recent{},
+		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{}, gauges: map[Slot]*gauge{},
+	}
+}
+
+// SetOptions takes effect with the next page.
+func (f *Fold) SetOptions(opts Options) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opts, f.layout = opts, false
+}
+
+// Series is how many series there are, shown or not.
+func (f *Fold) Series() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.series
+}
+
+// Slot gives the number of a line, a new one where it is not known. NoSlot where the line is not to be counted: one
+// of our own fedscrape_* series but for the hint, or a series over the limit.
+func (f *Fold) Slot(id exposition.SeriesID) Slot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasPrefix(id.Family, "fedscrape_") && id.Family != hintFamily {
+		return noSlot
+	}
+	return f.slot(id)
+}
+
+func (f *Fold) slot(id exposition.SeriesID) Slot {
+	f.keyBuffer = exposition.AppendKey(f.keyBuffer[:0], id)
+	if slot, ok := f.index[string(f.keyBuffer)]; ok {
+		return slot
+	}
+	key := string(f.keyBuffer)
+	s := f.seriesOf(id)
+	if s == nil {
+		f.refused++
+		return noSlot
+	}
+	slot := Slot(len(f.lines))
+	f.index[key] = slot
+	f.lines = append(f.lines, line{s.variant, s, id.Part, id.Bound})
+	f.ledger = append(f.ledger, sum{})
+	f.shown = append(f.shown, 0)
+	f.known = append(f.known, false)
+	f.mark = append(f.mark, 0)
+	f.previous = append(f.previous, 0)
+	f.previousMark = append(f.previousMark, 0)
+	s.set(id.Part, id.Bound, slot)
+	f.layout = false
+	return slot
+}
+
+// seriesOf gives the series of a line, a new one where it is not known; nil over series_limit.
+func (f *Fold) seriesOf(id exposition.SeriesID) *series {
+	fam := f.families[id.Family]
+	if fam == nil {
+		fam = &family{name: id.Family, variants: map[exposition.Type]*variant{}}
+		f.families[id.Family] = fam
+		f.ordered = false
+	}
+	v := fam.variants[id.Type]
+	if v == nil {
+		v = &variant{family: fam, typ: id.Type, byLabels: map[string]*series{}}
+		fam.variants[id.Type] = v
+	}
+	key := string(exposition.AppendKey(nil, exposition.SeriesID{Labels: id.Labels}))
+	s := v.byLabels[key]
+	if s == nil {
+		if f.opts.SeriesLimit > 0 && f.series >= f.opts.SeriesLimit {
+			return nil
+		}
+		s = newSeries(v, id.Labels)
+		v.byLabels[key] = s
+		v.series = append(v.series, s)
+		v.sorted = false
+		f.series++
+	}
+	return s
+}
+
+// Spec describes an incarnation that joins.
+type Spec struct {
+	Key      string
+	WorkerID string
+	// Born orders workers by age: the start time, or when it was first seen.
+	Born time.Time
+	// Base says that what the first snapshot shows was counted before, and only what comes after it counts.
+	Base bool
+}
+
+// Add takes a new incarnation in, as present.
+func (f *Fold) Add(spec Spec) *Incarnation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seq++
+	inc := &Incarnation{
+		fold: f, Key: spec.Key, WorkerID: spec.WorkerID, born: spec.Born, seq: f.seq, base: spec.Base, present: true,
+		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
+	}
+	f.incarnations = append(f.incarnations, inc)
+	slices.SortStableFunc(f.incarnations, func(a, b *Incarnation) int {
+		if a.older(b) {
+			return -1
+		}
+		return 1
+	})
+	f.layout, f.held = false, false
+	return inc
+}
+
+// SetBase changes Spec.Base of an incarnation that has not committed a page yet.
+func (f *Fold) SetBase(inc *Incarnation, base bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	inc.base = base
+}
+
+// SetUp says whether the incarnation answered the last round: its live gauges count only then.
+func (f *Fold) SetUp(inc *Incarnation, up bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	inc.up = up
+}
+
+// Rename gives the incarnation another worker ID.
+func (f *Fold) Rename(inc *Incarnation, workerID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if inc.WorkerID != workerID {
+		inc.WorkerID = workerID
+		clear(inc.labels)
+	}
+}
+
+// present gives the present incarnations, the oldest first.
+func (f *Fold) present() []*Incarnation {
+	list := make([]*Incarnation, 0, len(f.incarnations))
+	for _, inc := range f.incarnations {
+		if inc.present {
+			list = append(list, inc)
+		}
+	}
+	return list
+}

@@ -1,0 +1,261 @@
+package merge
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// gauge gathers what the workers say of one line. Each mode picks what it needs.
+type gauge struct {
+	n        int
+	sum      sum
+	min, max float64
+	recent   recent
+	all      []member
+}
+
+// member is one worker's value, shown with the worker label.
+type member struct {
+	workerID string
+	inc      *Incarnation // nil where it is folded
+	value    float64
+}
+
+// recent is a value and how sure it is that it is the newest.
+type recent struct {
+	value float64
+	rank  rank
+}
+
+// rank orders values by age: a change that was seen, or a sample's own timestamp, above a value never seen to
+// change, and that above a 0 never seen to change.
+type rank struct {
+	kind uint8 // 0: zero, 1: never seen to change, 2: timestamp or change
+	at   int64 // milliseconds
+	seq  uint64
+}
+
+func (r rank) above(o rank) bool {
+	switch {
+	case r.kind != o.kind:
+		return r.kind > o.kind
+	case r.at != o.at:
+		return r.at > o.at
+	}
+	return r.seq > o.seq
+}
+
+func (f *Fold) gauge(slot Slot) *gauge {
+	g := f.gauges[slot]
+	if g == nil {
+		g = &gauge{min: math.NaN(), max: math.NaN()}
+		f.gauges[slot] = g
+	}
+	return g
+}
+
+// extend takes one more value into the extremes; a NaN counts only where there is nothing else.
+func (g *gauge) extend(low, high float64) {
+	if !(g.min <= low) && !math.IsNaN(low) {
+		g.min = low
+	}
+	if !(g.max >= high) && !math.IsNaN(high) {
+		g.max = high
+	}
+}
+
+// addGauge counts a present or kept departed worker's value. raw is the worker's own slot, slot where it counts.
+func (f *Fold) addGauge(inc *Incarnation, raw, slot Slot, v float64) {
+	mode, live := f.lines[slot].variant.family.mode.live()
+	if live && !inc.up {
+		return
+	}
+	g := f.gauge(slot)
+	g.n++
+	switch mode {
+	case ModeAll:
+		g.all = append(g.all, member{inc.WorkerID, inc, v})
+	case ModeSum, ModeAvg:
+		g.sum.add(v)
+	case ModeMostRecent:
+		if r := inc.rankOf(raw, v); g.n == 1 || r.above(g.recent.rank) {
+			g.recent = recent{v, r}
+		}
+	default:
+		g.extend(v, v)
+	}
+}
+
+func (inc *Incarnation) rankOf(slot Slot, v float64) rank {
+	if ms, ok := inc.stamps[slot]; ok {
+		return rank{2, ms, inc.seq}
+	}
+	if r, ok := inc.ranks[slot]; ok {
+		return r
+	}
+	if v == 0 {
+		return rank{0, 0, inc.seq}
+	}
+	return rank{1, 0, inc.seq}
+}
+
+// rank notes which gauges the worker was seen to change. What appears in a later page was set in between.
+func (c *commit) rank() {
+	if !c.inc.committed {
+		return
+	}
+	for i, slot := range c.st.slots {
+		if c.class[c.target[slot]] != classGauge || !isRecent(c.lines[c.target[slot]].variant.family.mode) {
+			continue
+		}
+		v := c.st.values[i]
+		if c.previousMark[slot] != c.generation || c.previous[slot] != v {
+			c.inc.ranks[slot] = rank{2, c.now.UnixMilli(), c.inc.seq}
+		}
+	}
+}
+
+func isRecent(m Mode) bool { return m == ModeMostRecent || m == ModeLiveMostRecent }
+
+// addDeparted counts the gauges of a worker that is gone but kept apart. Its cumulative lines are in f.kept.
+func (f *Fold) addDeparted(inc *Incarnation, now time.Time) {
+	gone := now.Sub(inc.departedAt)
+	for _, i := range inc.apart {
+		raw := inc.slots[i]
+		slot := f.target[raw]
+		if f.class[slot] == classCreated {
+			f.addStart(slot, inc.last[i])
+			continue
+		}
+		switch f.lines[slot].variant.family.mode {
+		case ModeMin, ModeMax, modeForever, ModeSum, ModeMostRecent, ModeAvg:
+			f.addGauge(inc, raw, slot, inc.last[i])
+		case ModeAll:
+			if gone <= f.opts.DepartedGauges && !f.taken(inc.WorkerID) {
+				f.addGauge(inc, raw, slot, inc.last[i])
+			}
+		}
+	}
+}
+
+// taken tells whether a present worker has the worker ID.
+func (f *Fold) taken(workerID string) bool {
+	return slices.ContainsFunc(f.incarnations, func(inc *Incarnation) bool { return inc.present && inc.WorkerID == workerID })
+}
+
+// addFolded counts what folded workers' gauges left.
+func (f *Fold) addFolded(now time.Time) {
+	for slot, r := range f.recent {
+		if f.class[slot] == classGauge && f.lines[slot].variant.family.mode == ModeMostRecent {
+			if g := f.gauge(slot); g.n == 0 || r.rank.above(g.recent.rank) {
+				g.n, g.recent = g.n+1, r
+			}
+		}
+	}
+	for slot, e := range f.extremes {
+		f.addExtremes(slot, e, now)
+	}
+	for id, d := range f.departedAll {
+		if now.Sub(d.at) <= f.opts.DepartedGauges && !f.taken(id) {
+			d.addTo(f, id)
+		}
+	}
+}
+
+func (f *Fold) addExtremes(slot Slot, e *extremes, now time.Time) {
+	if f.class[slot] != classGauge {
+		return
+	}
+	fam := f.lines[slot].variant.family
+	low, high, ok := e.over(now, f.opts.DepartedRetention, fam.forever)
+	if mode, live := fam.mode.live(); !ok || live || mode != ModeMin && mode != ModeMax && mode != modeForever {
+		return
+	}
+	g := f.gauge(slot)
+	g.n++
+	g.extend(low, high)
+}
+
+// renderGauge gives a gauge's merged value, or one series per worker.
+func (f *Fold) renderGauge(dst []exposition.Series, s *series) []exposition.Series {
+	mode, _ := s.variant.family.mode.live()
+	g := f.gauges[s.value]
+	left := f.ledger[s.value]
+	if mode == ModeSum && !left.isZero() {
+		g = f.gauge(s.value)
+		g.n++
+		g.sum.addSum(left)
+	}
+	if g == nil || g.n == 0 {
+		return dst
+	}
+	if mode == ModeAll {
+		return f.renderAll(dst, s, s.value, g.all, func(v float64) exposition.Series { return exposition.Series{Value: v} })
+	}
+	return append(dst, exposition.Series{Labels: s.labels, Value: g.value(mode)})
+}
+
+func (g *gauge) value(mode Mode) float64 {
+	switch mode {
+	case ModeMin, modeForever:
+		return g.min
+	case ModeMax:
+		return g.max
+	case ModeAvg:
+		return g.sum.value() / float64(g.n)
+	case ModeMostRecent:
+		return g.recent.value
+	default:
+		return g.sum.value()
+	}
+}
+
+// renderAll gives one series per worker, in the order of worker IDs. The later of two with one ID is left out.
+func (f *Fold) renderAll(dst []exposition.Series, s *series, slot Slot, all []member, of func(float64) exposition.Series) []exposition.Series {
+	slices.SortStableFunc(all, func(a, b member) int { return cmpString(a.workerID, b.workerID) })
+	for i, m := range all {
+		if i > 0 && all[i-1].workerID == m.workerID {
+			continue
+		}
+		out := of(m.value)
+		out.Labels = f.workerLabels(s, slot, m)
+		dst = append(dst, out)
+	}
+	return dst
+}
+
+// workerLabels adds the worker label; the series' own label of that name becomes exported_…, as in Prometheus.
+func (f *Fold) workerLabels(s *series, slot Slot, m member) exposition.Labels {
+	if m.inc != nil {
+		if l, ok := m.inc.labels[slot]; ok {
+			return l
+		}
+	}
+	l := WithWorker(s.labels, f.opts.WorkerLabel, m.workerID)
+	if m.inc != nil {
+		m.inc.labels[slot] = l
+	}
+	return l
+}
+
+// WithWorker gives labels with the worker label added; a label of that name is renamed exported_….
+func WithWorker(labels exposition.Labels, name, value string) exposition.Labels {
+	out := make(exposition.Labels, 0, len(labels)+1)
+	has := func(n string) bool {
+		return slices.ContainsFunc(labels, func(l exposition.Label) bool { return l.Name == n })
+	}
+	for _, l := range labels {
+		if l.Name == name {
+			for l.Name = "exported_" + name; has(l.Name); {
+				l.Name = "exported_" + l.Name
+			}
+		}
+		out = append(out, l)
+	}
+	out = append(out, exposition.Label{Name: name, Value: value})
+	slices.SortFunc(out, func(a, b exposition.Label) int { return cmpString(a.Name, b.Name) })
+	return out
+}

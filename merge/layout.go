@@ -1,0 +1,325 @@
+package merge
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// decideLayout settles, where anything changed, which type of each family is shown, by which mode its gauges are
+// merged, and so what the fold does with each line.
+func (f *Fold) decideLayout() {
+	if f.layout {
+		return
+	}
+	f.layout, f.held = true, false
+	holders := f.holdersOf()
+	for _, fam := range f.families {
+		f.decideWinner(fam, holders)
+		fam.mode, fam.modeFrom = f.decideMode(fam, fam.winner)
+		fam.forever = fam.mode == modeForever
+	}
+	f.extend()
+	for slot := range f.lines {
+		f.target[slot] = Slot(slot)
+	}
+	f.joinUnknown()
+	f.extend()
+	for slot := range f.lines {
+		f.class[slot] = f.classify(&f.lines[slot])
+	}
+	f.hideCollisions()
+}
+
+// extend makes what is kept by slot as long as there are slots.
+func (f *Fold) extend() {
+	for n := len(f.target); n < len(f.lines); n++ {
+		f.target = append(f.target, Slot(n))
+		f.class = append(f.class, classSkip)
+	}
+}
+
+// holdersOf gives the incarnations that have each variant, the oldest first; present ones before departed ones.
+func (f *Fold) holdersOf() map[*variant][]*Incarnation {
+	holders := map[*variant][]*Incarnation{}
+	for _, present := range []bool{true, false} {
+		for _, inc := range f.incarnations {
+			if inc.present != present {
+				continue
+			}
+			for v := range inc.variants {
+				holders[v] = append(holders[v], inc)
+			}
+		}
+	}
+	return holders
+}
+
+// decideWinner lets the oldest present worker that gives the family a type decide. A departed one decides only where
+// nobody else does, and what was decided stays where nobody has the family any more.
+func (f *Fold) decideWinner(fam *family, holders map[*variant][]*Incarnation) {
+	var best *variant
+	var by *Incarnation
+	for _, v := range fam.variants {
+		if v.typ == exposition.Unknown || len(holders[v]) == 0 {
+			continue
+		}
+		if h := holders[v][0]; by == nil || h.present && !by.present || h.present == by.present && h.older(by) {
+			best, by = v, h
+		}
+	}
+	switch {
+	case best == nil && !fam.decided:
+		fam.winner = f.onlyType(fam)
+	case best != nil && (by.present || !fam.decided):
+		if fam.decided && fam.winner != best.typ {
+			f.dropVariant(fam.variants[fam.winner])
+		}
+		fam.winner, fam.decided = best.typ, true
+	}
+}
+
+// onlyType is for a family that nobody has committed yet.
+func (f *Fold) onlyType(fam *family) exposition.Type {
+	for typ := exposition.StateSet; typ > exposition.Unknown; typ-- {
+		if fam.variants[typ] != nil {
+			return typ
+		}
+	}
+	return exposition.Unknown
+}
+
+// dropVariant forgets for good what a type that lost its family contributed.
+func (f *Fold) dropVariant(v *variant) {
+	if v == nil {
+		return
+	}
+	for _, s := range v.series {
+		f.zero(s)
+	}
+}
+
+// zero forgets what the ledger and departed incarnations hold of a series, and what was shown of it.
+func (f *Fold) zero(s *series) {
+	f.held = false
+	s.start = startTime{}
+	s.slots(func(slot Slot) {
+		f.ledger[slot], f.shown[slot] = sum{}, 0
+		delete(f.recent, slot)
+		delete(f.extremes, slot)
+		for _, inc := range f.incarnations {
+			inc.offset.drop(slot)
+			if inc.present {
+				continue
+			}
+			if i := slices.Index(inc.slots, slot); i >= 0 {
+				inc.slots = slices.Delete(inc.slots, i, i+1)
+				inc.last = slices.Delete(inc.last, i, i+1)
+			}
+		}
+	})
+}
+
+// joinUnknown lets untyped lines count where a typed family claims their name.
+func (f *Fold) joinUnknown() {
+	for slot := range len(f.lines) {
+		l := &f.lines[slot]
+		if l.part != exposition.PartValue || !f.mayJoin(l.variant) {
+			continue
+		}
+		id, ok := f.typedID(l)
+		if !ok {
+			continue
+		}
+		if target := f.slot(id); target != noSlot {
+			f.extend()
+			f.target[slot] = target
+			f.ledger[target].addSum(f.ledger[slot])
+			f.ledger[slot] = sum{}
+		}
+	}
+	f.layout = true // f.slot found new lines; they are part of this layout
+}
+
+// mayJoin tells whether lines of the variant may belong to another family's type: untyped ones, and gauges that an
+// exposition without start times of its own uses for them.
+func (f *Fold) mayJoin(v *variant) bool {
+	return v.typ == exposition.Unknown || v.typ == exposition.Gauge && strings.HasSuffix(v.family.name, "_created")
+}
+
+// typedID is what an untyped line would be called had its page said the type that others say.
+func (f *Fold) typedID(l *line) (exposition.SeriesID, bool) {
+	name := l.variant.family.name
+	id := exposition.SeriesID{Family: name, Type: l.variant.family.winner, Labels: l.series.labels}
+	if base := f.startOf(name); base != nil {
+		id.Family, id.Type, id.Part = base.name, base.winner, exposition.PartCreated
+		return id, true
+	}
+	if l.variant.typ != exposition.Unknown {
+		return id, false
+	}
+	if id.Type != exposition.Unknown {
+		return f.partByLabel(id)
+	}
+	for suffix, part := range map[string]exposition.Part{
+		"_bucket": exposition.PartBucket, "_sum": exposition.PartSum, "_count": exposition.PartCount,
+	} {
+		base, cut := strings.CutSuffix(name, suffix)
+		if fam := f.families[base]; cut && fam != nil && multi(fam.winner) {
+			id.Family, id.Type, id.Part = base, fam.winner, part
+			return f.partByLabel(id)
+		}
+	}
+	return id, false
+}
+
+func multi(t exposition.Type) bool { return t == exposition.Histogram || t == exposition.Summary }
+
+// partByLabel takes le and quantile out of an untyped line's labels.
+func (f *Fold) partByLabel(id exposition.SeriesID) (exposition.SeriesID, bool) {
+	label := ""
+	switch {
+	case id.Part == exposition.PartBucket:
+		label = "le"
+	case id.Type == exposition.Summary && id.Part == exposition.PartValue:
+		label, id.Part = "quantile", exposition.PartQuantile
+	case id.Type == exposition.Histogram && id.Part == exposition.PartValue:
+		return id, false
+	default:
+		return id, true
+	}
+	i := slices.IndexFunc(id.Labels, func(l exposition.Label) bool { return l.Name == label })
+	if i < 0 {
+		return id, false
+	}
+	bound, err := strconv.ParseFloat(id.Labels[i].Value, 64)
+	id.Bound = bound
+	id.Labels = slices.Delete(slices.Clone(id.Labels), i, i+1)
+	return id, err == nil && !math.IsNaN(bound)
+}
+
+// classify says what the fold does with a line.
+func (f *Fold) classify(l *line) class {
+	v := l.variant
+	switch {
+	case v.typ != v.family.winner || v.family.name == hintFamily:
+		return classSkip
+	case l.part == exposition.PartCreated:
+		return classCreated
+	case l.part == exposition.PartQuantile && f.opts.SummaryQuantiles == "all":
+		return classQuantile
+	case l.part == exposition.PartQuantile:
+		return classDropped
+	case v.typ == exposition.GaugeHistogram:
+		return classLiveSum
+	case v.cumulative():
+		return classSum
+	case v.typ == exposition.Info || v.family.mode == modeInfo:
+		return classInfo
+	case v.family.mode == ModeOmit:
+		return classSkip
+	default:
+		return classGauge
+	}
+}
+
+// startOf gives the cumulative family whose start times the family `x_created` holds, nil where there is none.
+func (f *Fold) startOf(name string) *family {
+	base, ok := strings.CutSuffix(name, "_created")
+	if !ok {
+		return nil
+	}
+	for _, name := range []string{base, base + "_total"} {
+		if fam := f.families[name]; fam != nil && fam.winner.Cumulative() {
+			return fam
+		}
+	}
+	return nil
+}
+
+// hideCollisions hides the series of a family that would be printed twice: a counter `x_sum` with the labels of a
+// histogram `x`. The family that is printed first keeps them, as Prometheus does.
+func (f *Fold) hideCollisions() {
+	for _, fam := range f.families {
+		if !multi(fam.winner) {
+			continue
+		}
+		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+			other := f.families[fam.name+suffix]
+			if other == nil {
+				continue
+			}
+			f.hide(other.variants[other.winner], fam.variants[fam.winner])
+		}
+	}
+}
+
+func (f *Fold) hide(v, by *variant) {
+	if v == nil || by == nil {
+		return
+	}
+	for key, s := range v.byLabels {
+		_, s.hidden = by.byLabels[key]
+	}
+}
+
+// countHolders counts, where the layout or a worker's lines changed, who has each line, and finds the histograms
+// whose workers disagree on bounds.
+func (f *Fold) countHolders() {
+	if f.held {
+		return
+	}
+	f.held = true
+	f.holders = zeroed(f.holders, len(f.lines))
+	f.holdersPresent = zeroed(f.holdersPresent, len(f.lines))
+	for _, inc := range f.incarnations {
+		inc.apart = inc.apart[:0]
+		for i, slot := range inc.slots {
+			slot = f.target[slot]
+			f.known[slot] = true
+			f.holders[slot]++
+			if inc.present {
+				f.holdersPresent[slot]++
+			} else if f.class[slot] == classGauge || f.class[slot] == classCreated {
+				inc.apart = append(inc.apart, int32(i))
+			}
+		}
+	}
+	f.mixed = f.mixed[:0]
+	for _, fam := range f.families {
+		if v := fam.variants[fam.winner]; v != nil && (v.typ == exposition.Histogram || v.typ == exposition.GaugeHistogram) {
+			f.findMixed(v)
+		}
+	}
+	f.sumKept()
+}
+
+func (f *Fold) findMixed(v *variant) {
+	same, mixed := classSum, classMixed
+	if v.typ == exposition.GaugeHistogram {
+		same, mixed = classLiveSum, classLiveMixed
+	}
+	for _, s := range v.series {
+		class := same
+		for _, b := range s.buckets {
+			if f.holders[b.slot] != f.holders[s.infSlot()] {
+				class = mixed
+			}
+		}
+		for _, b := range s.buckets {
+			f.class[b.slot] = class
+		}
+		if class == mixed {
+			f.mixed = append(f.mixed, s)
+		}
+	}
+}
+
+func zeroed[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
+}

@@ -1,0 +1,89 @@
+package merge
+
+import (
+	"strings"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// modeInfo and modeForever are what only the built-in table can say.
+const (
+	modeInfo    = ModeOmit + 1 // one series per distinct label set of workers that are up
+	modeForever = ModeOmit + 2 // min that outlives every retention: the start of the merged history
+)
+
+// builtinRules are the modes of well-known gauges of client libraries. A pattern may end in `*`; the first that fits
+// decides. A gauge of one process (memory, handles, threads) adds up over the processes; a limit or a lag does not.
+var builtinRules = []struct {
+	pattern string
+	mode    Mode
+}{
+	// A later start time is a counter reset to tools that compare it, and merged counters do not reset.
+	{"process_start_time_seconds", modeForever},
+	{"process_max_fds", ModeLiveMax},
+	{"process_virtual_memory_max_bytes", ModeLiveMax},
+	{"process_resident_memory_bytes", ModeLiveSum},
+	{"process_virtual_memory_bytes", ModeLiveSum},
+	{"process_open_fds", ModeLiveSum},
+	{"process_heap_bytes", ModeLiveSum},
+	{"process_threads", ModeLiveSum},
+	{"go_goroutines", ModeLiveSum},
+	{"go_threads", ModeLiveSum},
+	{"go_gc_gogc_percent", ModeLiveMax},
+	{"go_gc_gomemlimit_bytes", ModeLiveMax},
+	{"go_sched_gomaxprocs_threads", ModeLiveMax},
+	{"go_memstats_gc_cpu_fraction", ModeLiveAvg},
+	{"go_memstats_last_gc_time_seconds", ModeLiveMax},
+	{"go_memstats_*", ModeLiveSum},
+	{"nodejs_eventloop_lag_*", ModeLiveMax},
+	{"nodejs_eventloop_utilization", ModeLiveAvg},
+	{"nodejs_active_*", ModeLiveSum},
+	{"nodejs_heap_*", ModeLiveSum},
+	{"nodejs_external_memory_bytes", ModeLiveSum},
+	{"puma_*", ModeLiveSum},
+	{"jvm_threads_*", ModeLiveSum},
+	{"jvm_memory_*", ModeLiveSum},
+}
+
+func builtinMode(name string) Mode {
+	for _, r := range builtinRules {
+		if prefix, wild := strings.CutSuffix(r.pattern, "*"); name == r.pattern || wild && strings.HasPrefix(name, prefix) {
+			return r.mode
+		}
+	}
+	return ModeNone
+}
+
+// decideMode says how a family of gauges is merged, and who said so.
+func (f *Fold) decideMode(fam *family, typ exposition.Type) (mode Mode, from string) {
+	for _, r := range f.opts.GaugeModes {
+		if r.Match.MatchString(fam.name) {
+			return r.Mode, "rule"
+		}
+	}
+	if m := f.hint(fam.name); m != ModeNone {
+		return m, "hint"
+	}
+	if m := builtinMode(fam.name); m != ModeNone {
+		return m, "builtin"
+	}
+	if strings.HasSuffix(fam.name, "_info") && !fam.notInfo {
+		return modeInfo, "builtin"
+	}
+	if typ == exposition.StateSet {
+		return ModeLiveMax, "builtin"
+	}
+	return f.opts.DefaultGaugeMode, "default"
+}
+
+// hint is what the oldest present worker that says something says of a gauge's mode.
+func (f *Fold) hint(name string) Mode {
+	for _, inc := range f.present() {
+		if m, ok := inc.hints[name]; ok {
+			return m
+		}
+	}
+	return f.hints[name]
+}
+
+func isTotal(name string) bool { return strings.HasSuffix(name, "_total") }

@@ -1,0 +1,33 @@
+package merge
+
+import "math"
+
+// sum is an unevaluated hi + lo of two floats: 106 bits, so that the rounded total does not depend on the order in
+// which workers are added, and adding and taking away a worker leaves no trace. The zero value is 0.
+type sum struct{ hi, lo float64 }
+
+// add is Knuth's two-sum with the rest carried on. Not-finite values end in hi alone: the rest would be NaN.
+func (s *sum) add(v float64) {
+	t := s.hi + v
+	if math.IsInf(t, 0) || math.IsNaN(t) {
+		s.hi, s.lo = t, 0
+		return
+	}
+	b := t - s.hi
+	e := (s.hi - (t - b)) + (v - b) + s.lo
+	s.hi = t + e
+	s.lo = e - (s.hi - t)
+}
+
+func (s *sum) addSum(o sum) {
+	s.add(o.hi)
+	if o.lo != 0 {
+		s.add(o.lo)
+	}
+}
+
+func (s sum) value() float64 { return s.hi + s.lo }
+
+func (s sum) isZero() bool { return s.hi == 0 && s.lo == 0 }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
