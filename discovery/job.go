@@ -62,7 +62,7 @@ func (j *jobRun) apply(ctx context.Context, job Job, wanted []*sourceRun) {
 			j.startSource(ctx, s)
 		}
 	}
-	j.tell()
+	j.tell(true)
 }
 
 func (j *jobRun) running() []*sourceRun {
@@ -83,7 +83,7 @@ func (j *jobRun) startSource(ctx context.Context, s *sourceRun) {
 			}
 			s.state = state
 			j.logError(s)
-			j.tell()
+			j.tell(false)
 		},
 	}
 	s.done.Go(func() { s.source.run(ctx, to) })
@@ -104,10 +104,10 @@ func stopAll(sources []*sourceRun) {
 // logError says once that a source is in error, and once that it is well again.
 func (j *jobRun) logError(s *sourceRun) {
 	text := errorText(s.state.err)
-	switch {
-	case text == s.logged:
+	switch text {
+	case s.logged:
 		return
-	case text == "":
+	case "":
 		j.logger.Info("Service discovery answers again")
 	default:
 		j.logger.Error("Service discovery has an error; the last known workers stay", "err", s.state.err)
@@ -116,12 +116,13 @@ func (j *jobRun) logError(s *sourceRun) {
 }
 
 // tell hands on the job's state where it has changed; j.mu is held.
-func (j *jobRun) tell() {
+func (j *jobRun) tell(reconfigured bool) {
 	next := j.next()
 	if sameUpdate(&j.last, &next) {
 		return
 	}
 	j.last = next
+	next.Reconfigured = reconfigured
 	j.metrics.updates.WithLabelValues(j.name).Inc()
 	j.onUpdate(next)
 }

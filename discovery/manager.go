@@ -28,6 +28,8 @@ type Update struct {
 	// Answered says that each source of the job has answered once since the job had this set of sources. Until then
 	// Workers may lack some, and nothing in it means that a worker has gone.
 	Answered bool
+	// Reconfigured says that the job's configuration changed: who is missing was taken away by it.
+	Reconfigured bool
 	// Err is what is wrong now; Workers are then the last known ones.
 	Err error
 }
@@ -40,8 +42,8 @@ type Manager struct {
 	pool     clientPool
 
 	mu sync.Mutex
-	// running is nil unless Run runs.
-	running context.Context //nolint:containedctx // jobs that Apply brings live as long as Run
+	// running is Run's context, which the jobs that Apply brings later live with; nil unless Run runs.
+	running context.Context
 	wanted  []Job
 	jobs    map[string]*jobRun
 }

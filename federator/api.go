@@ -34,7 +34,9 @@ type NoWorkerUpError struct{ Failures []Failure }
 // Failure is one worker's.
 type Failure struct{ WorkerID, Address, Reason string }
 
-func (e *NoWorkerUpError) Error() string { return fmt.Sprintf("none of %d workers is up", len(e.Failures)) }
+func (e *NoWorkerUpError) Error() string {
+	return fmt.Sprintf("none of %d workers is up", len(e.Failures))
+}
 
 // NotReadyError says what the federator waits for before it can answer.
 type NotReadyError struct{ Reason string }

@@ -1,0 +1,120 @@
+package exposition
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// comment reads a line that begins with `#`.
+func (p *Page) comment(line []byte) error {
+	if p.format == OpenMetrics {
+		return p.openMetricsComment(line)
+	}
+	rest := line[1:]
+	if len(rest) == 0 || !isBlank(rest[0]) {
+		return nil
+	}
+	word, rest := token(rest)
+	if kind := string(word); kind != "HELP" && kind != "TYPE" || len(rest) == 0 {
+		return nil
+	}
+	return p.meta(line, string(word), rest)
+}
+
+func (p *Page) openMetricsComment(line []byte) error {
+	if string(line) == "# EOF" {
+		p.ended = true
+		return nil
+	}
+	if len(line) < 7 || line[1] != ' ' || line[6] != ' ' {
+		return p.fail(errCommentOnly, line)
+	}
+	switch kind := string(line[2:6]); kind {
+	case "HELP", "TYPE", "UNIT":
+		return p.meta(line, kind, line[7:])
+	default:
+		return p.fail(errCommentOnly, line)
+	}
+}
+
+// meta reads HELP, TYPE or UNIT. What follows is about the family that it names.
+func (p *Page) meta(line []byte, kind string, rest []byte) error {
+	name, text, ok := p.metaName(rest)
+	if !ok {
+		return p.fail(errMeta, line)
+	}
+	d := p.declare(name)
+	switch kind {
+	case "HELP":
+		d.help = p.helpText(text)
+	case "UNIT":
+		d.unit = p.keepText(text)
+	case "TYPE":
+		types := textTypes
+		if p.format == OpenMetrics {
+			types = omTypes
+		}
+		if d.typ, ok = types[string(text)]; !ok {
+			return p.fail(errType, line)
+		}
+		p.findBase(d)
+		d.numbered = false
+	}
+	return nil
+}
+
+// metaName cuts the family's name, quoted or not, off a comment.
+func (p *Page) metaName(rest []byte) (name, text []byte, ok bool) {
+	if p.format == Text {
+		rest = bytes.TrimLeft(rest, " \t")
+	}
+	if len(rest) > 0 && rest[0] == '"' {
+		end := quoteEnd(rest, 0)
+		if end < 0 || !utf8.Valid(rest[:end]) {
+			return nil, nil, false
+		}
+		name, text = []byte(unescape(rest[1:end])), rest[end+1:]
+	} else {
+		end := nameEnd(rest)
+		name, text = rest[:end], rest[end:]
+	}
+	if len(name) == 0 || len(text) > 0 && !isBlank(text[0]) || !utf8.Valid(text) {
+		return nil, nil, false
+	}
+	if len(text) > 0 {
+		text = text[1:]
+	}
+	return name, text, true
+}
+
+// declare makes the family the current one.
+func (p *Page) declare(name []byte) *declared {
+	if p.current != nil && p.current.name == string(name) {
+		return p.current
+	}
+	d := p.families[string(name)]
+	if d == nil {
+		d = &declared{name: p.keepText(name)}
+		p.families[d.name] = d
+	}
+	p.current = d
+	return d
+}
+
+// helpText unescapes a HELP text.
+func (p *Page) helpText(text []byte) string {
+	if bytes.IndexByte(text, '\\') < 0 {
+		return p.keepText(text)
+	}
+	if p.format == OpenMetrics {
+		return valueReplacer.Replace(string(text))
+	}
+	return helpReplacer.Replace(string(text))
+}
+
+// keepText keeps a text as one copy for all pages.
+func (p *Page) keepText(text []byte) string {
+	p.table.mu.RUnlock()
+	defer p.table.mu.RLock()
+	return p.table.intern(text)
+}

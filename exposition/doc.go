@@ -1,0 +1,19 @@
+// Package exposition is how metrics are written down: the shared vocabulary (Family, Series, SeriesID), the readers of
+// Prometheus text 0.0.4 and 1.0.0 and of OpenMetrics 1.0.0, and their writers.
+//
+// # Reading
+//
+// A Page takes a body in pieces of any size while it arrives. It is as strict as Prometheus' own parser, and tolerant
+// only of CRLF line ends. A line whose series text a Table knows costs one look-up and one number; labels are parsed,
+// relabeled and given a slot when a text is first seen.
+//
+// # What each format can carry
+//
+// Text has no unit, no exemplars, no info, state set or gauge histogram types, and start times only as a family of its
+// own (`x_created`). OpenMetrics has all of them, must end with `# EOF`, and wants counters to end in `_total`: others
+// are written as unknown.
+//
+// # Limits
+//
+// A line is at most 1 MiB. The table is bounded by the number of its entries, and is emptied where it is full.
+package exposition

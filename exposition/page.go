@@ -1,0 +1,309 @@
+package exposition
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// maxLine bounds a line, and with it what a page keeps between two pieces.
+const maxLine = 1 << 20
+
+// Page reads one page, in pieces of any size. It belongs to one goroutine.
+type Page struct {
+	format  Format
+	table   *Table
+	sink    Sink
+	limits  Limits
+	relabel RelabelFunc
+
+	families map[string]*declared
+	current  *declared
+	rest     []byte // of a line that has not ended yet
+	key      []byte
+	line     int
+	samples  int
+	ended    bool // # EOF was there
+	err      error
+}
+
+// NewPage begins a page. relabel may be nil.
+func NewPage(format Format, table *Table, sink Sink, limits Limits, relabel RelabelFunc) *Page {
+	return &Page{
+		format: format, table: table, sink: sink, limits: limits, relabel: relabel, families: map[string]*declared{},
+	}
+}
+
+// Samples is how many samples the page has so far.
+func (p *Page) Samples() int { return p.samples }
+
+// Write takes the next piece. After an error it takes nothing more.
+func (p *Page) Write(piece []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n := len(piece)
+	p.table.mu.RLock()
+	defer p.table.mu.RUnlock()
+	for len(piece) > 0 {
+		end := bytes.IndexByte(piece, '\n')
+		if end < 0 {
+			return n, p.keep(piece)
+		}
+		line := piece[:end]
+		piece = piece[end+1:]
+		if len(p.rest) > 0 {
+			if err := p.keep(line); err != nil {
+				return 0, err
+			}
+			line = p.rest
+		}
+		err := p.take(line)
+		p.rest = p.rest[:0]
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// keep remembers the begin of a line.
+func (p *Page) keep(piece []byte) error {
+	if len(p.rest)+len(piece) > maxLine {
+		p.line++
+		return p.fail(errLongLine, p.rest)
+	}
+	p.rest = append(p.rest, piece...)
+	return nil
+}
+
+// Close ends the page. lengthTold says that the body is known to have ended where it should.
+func (p *Page) Close(lengthTold bool) error {
+	if p.err != nil {
+		return p.err
+	}
+	if len(p.rest) > 0 {
+		if !lengthTold && p.format == Text {
+			p.line++
+			return p.fail(errCut, p.rest)
+		}
+		p.table.mu.RLock()
+		err := p.take(p.rest)
+		p.table.mu.RUnlock()
+		if err != nil {
+			return err
+		}
+	}
+	if p.format == OpenMetrics && !p.ended {
+		return p.fail(errNoEOF, nil)
+	}
+	return nil
+}
+
+func (p *Page) fail(err error, line []byte) error {
+	p.err = &ParseError{Line: p.line, Reason: err.Error(), Excerpt: excerpt(line)}
+	return p.err
+}
+
+// take reads one line, without its end. The table is read-locked.
+func (p *Page) take(line []byte) error {
+	p.line++
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	if p.ended {
+		if len(bytes.TrimSpace(line)) == 0 {
+			return nil
+		}
+		return p.fail(errAfterEOF, line)
+	}
+	if p.format == Text {
+		for len(line) > 0 && isBlank(line[0]) {
+			line = line[1:]
+		}
+	}
+	switch {
+	case len(line) == 0 && p.format == OpenMetrics:
+		return p.fail(errBlank, line)
+	case len(line) == 0:
+		return nil
+	case line[0] == '#':
+		return p.comment(line)
+	}
+	if err := p.sample(line); err != nil {
+		if p.err == nil {
+			return p.fail(err, line)
+		}
+		return p.err
+	}
+	return nil
+}
+
+// sample reads a line that is not a comment.
+func (p *Page) sample(line []byte) error {
+	end, err := seriesEnd(line)
+	if err != nil {
+		return err
+	}
+	value, timestamp, stamped, err := p.numbers(line[end:])
+	if err != nil {
+		return err
+	}
+	k, err := p.lookUp(line[:end])
+	if err != nil || k.slot == NoSlot {
+		return err
+	}
+	if p.samples++; p.limits.Samples > 0 && p.samples > p.limits.Samples {
+		return p.limit("sample_limit", p.limits.Samples)
+	}
+	if d := p.current; d != nil && !d.told && d.base == nil {
+		d.told = true
+		p.sink.Meta(k.family, d.typ, d.help, d.unit)
+	}
+	p.sink.Sample(k.slot, value, timestamp, stamped)
+	return nil
+}
+
+func (p *Page) limit(key string, limit int) error {
+	p.err = &LimitError{Key: key, Limit: limit, Line: p.line}
+	return p.err
+}
+
+// numbers reads what follows the series: value, timestamp, exemplar.
+func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped bool, err error) {
+	if p.format == OpenMetrics {
+		return openMetricsNumbers(rest)
+	}
+	word, rest := token(rest)
+	value, ok := parseValue(word)
+	if !ok {
+		return 0, 0, false, errValue
+	}
+	if word, rest = token(rest); len(word) > 0 {
+		if timestamp, ok = parseMilliseconds(word); !ok {
+			return 0, 0, false, errTimestamp
+		}
+		stamped = true
+	}
+	if word, _ = token(rest); len(word) > 0 {
+		return 0, 0, false, errTrailing
+	}
+	return value, timestamp, stamped, nil
+}
+
+// lookUp finds the line's slot: in the table, or by reading labels, relabeling and asking the sink.
+func (p *Page) lookUp(text []byte) (known, error) {
+	p.number()
+	p.key = append(p.key[:0], 0, 0, 0, 0)
+	if d := p.current; d != nil {
+		p.key[0], p.key[1], p.key[2], p.key[3] = byte(d.context), byte(d.context>>8), byte(d.context>>16), byte(d.context>>24)
+	}
+	p.key = append(p.key, text...)
+	if p.mayKnow() {
+		if k, ok := p.table.lines[string(p.key)]; ok {
+			return k, nil
+		}
+	}
+	p.table.mu.RUnlock()
+	defer p.table.mu.RLock()
+	return p.learn(text)
+}
+
+// mayKnow tells whether the table's lines hold under the current declaration: not where it could not be numbered, nor
+// for lines before any declaration, whose meaning another page's declarations do not change.
+func (p *Page) mayKnow() bool { return p.current == nil || p.current.context != 0 }
+
+// number asks the table for the current declaration's number, once.
+func (p *Page) number() {
+	d := p.current
+	if d == nil || d.numbered {
+		return
+	}
+	d.numbered = true
+	p.key = append(p.key[:0], byte(p.format), byte(d.typ))
+	p.key = append(p.key, d.name...)
+	if d.base != nil {
+		p.key = append(p.key, 0, byte(d.base.typ))
+		p.key = append(p.key, d.base.name...)
+	}
+	p.table.mu.RUnlock()
+	d.context = p.table.context(p.key)
+	p.table.mu.RLock()
+}
+
+// learn reads a line's series in full.
+func (p *Page) learn(text []byte) (known, error) {
+	name, labels, err := parseSeries(text, p.format == OpenMetrics)
+	if err != nil {
+		return known{}, err
+	}
+	if err := p.checkLabels(labels); err != nil {
+		return known{}, err
+	}
+	k, under := p.slot(name, labels)
+	if under && p.mayKnow() {
+		p.table.learn(p.key, k)
+	}
+	return k, nil
+}
+
+// slot relabels, says which line it is, and asks the sink for its slot.
+func (p *Page) slot(name string, labels Labels) (k known, under bool) {
+	id, under := p.resolve(name, labels)
+	if p.relabel != nil {
+		newName, newLabels, keep := p.relabel(name, labels)
+		if !keep {
+			return known{slot: NoSlot}, under
+		}
+		slices.SortFunc(newLabels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
+		if newName == name {
+			id, _ = p.resolve(name, newLabels)
+		} else {
+			id = p.renamed(id, name, newName, newLabels)
+		}
+	}
+	return known{p.sink.Slot(id), id.Family}, under
+}
+
+// renamed says which line a relabeled sample is: of the same type where the new name has the old one's suffix.
+func (p *Page) renamed(id SeriesID, name, newName string, labels Labels) SeriesID {
+	suffix := name[len(commonStem(id.Family, name)):]
+	if len(newName) > len(suffix) && newName[len(newName)-len(suffix):] == suffix {
+		d := declared{name: newName[:len(newName)-len(suffix)], typ: id.Type}
+		if id.Type == Counter || id.Type == Info {
+			d.name = newName
+			return SeriesID{Family: newName, Type: id.Type, Part: id.Part, Labels: labels}
+		}
+		if out, ok := d.line(p.format, newName, labels); ok {
+			return out
+		}
+	}
+	return SeriesID{Family: newName, Labels: labels}
+}
+
+// commonStem is the family's name where the sample's begins with it, else the sample's whole.
+func commonStem(family, sample string) string {
+	if len(sample) >= len(family) && sample[:len(family)] == family {
+		return family
+	}
+	return sample
+}
+
+// checkLabels sorts the labels and holds them against the limits.
+func (p *Page) checkLabels(labels Labels) error {
+	if p.limits.Labels > 0 && len(labels) > p.limits.Labels {
+		return p.limit("label_limit", p.limits.Labels)
+	}
+	slices.SortStableFunc(labels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
+	for i, l := range labels {
+		switch {
+		case i > 0 && labels[i-1].Name == l.Name:
+			return errTwice
+		case p.limits.LabelNameLength > 0 && len(l.Name) > p.limits.LabelNameLength:
+			return p.limit("label_name_length_limit", p.limits.LabelNameLength)
+		case p.limits.LabelValueLength > 0 && len(l.Value) > p.limits.LabelValueLength:
+			return p.limit("label_value_length_limit", p.limits.LabelValueLength)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package federator
+
+import (
+	"maps"
+	"time"
+)
+
+// depart moves a present worker's part to the ledger, exactly once.
+func (in *Instance) depart(m *member, reason string, now time.Time) {
+	if in.members[m.worker.Key] != m {
+		return
+	}
+	delete(in.members, m.worker.Key)
+	certain := reason == reasonGoodbye || reason == reasonReplaced
+	in.fold.Depart(m.inc, now, certain)
+	if certain {
+		in.folded[m.worker.Key] = identity{start: m.start, at: now, goodbye: reason == reasonGoodbye}
+	} else {
+		in.departed[m.worker.Key] = m
+	}
+	if len(in.members) == 0 {
+		in.idle = now
+	}
+	in.countDeparture(reason)
+	in.logger.Info("Worker departed", "worker_id", m.name, "service_id", m.worker.ServiceID, "address", m.worker.Address, "reason", reason)
+	in.nameWorkers()
+}
+
+func (in *Instance) countDeparture(reason string) {
+	in.counts.departed[reason]++
+	if reason != reasonGoodbye {
+		in.counts.lost++
+	}
+	in.federator.metrics.departed.WithLabelValues(in.job.Name, reason).Inc()
+}
+
+// settle folds what has been apart for long enough, and forgets identities that are old.
+func (in *Instance) settle(now time.Time) {
+	for _, key := range in.fold.FoldExpired(now) {
+		if m := in.departed[key]; m != nil {
+			in.folded[key] = identity{start: m.start, at: now}
+		}
+	}
+	for key, m := range in.departed {
+		if !in.fold.Keeps(m.inc) {
+			delete(in.departed, key)
+			if _, ok := in.folded[key]; !ok {
+				in.folded[key] = identity{start: m.start, at: now}
+			}
+		}
+	}
+	old := func(_ string, id identity) bool { return now.Sub(id.at) > in.job.Merge.InstanceRetention }
+	maps.DeleteFunc(in.folded, old)
+	maps.DeleteFunc(in.finals, old)
+	in.logConflicts()
+}
+
+// logConflicts says once what workers disagree on.
+func (in *Instance) logConflicts() {
+	seen := map[conflictKey]bool{}
+	for _, c := range in.fold.Conflicts() {
+		k := conflictKey{c.Kind, c.Metric, c.WorkerID}
+		seen[k] = true
+		if !in.conflict[k] && len(in.conflict) < maxConflicts {
+			in.logger.Warn("Workers disagree", "kind", c.Kind, "metric", c.Metric, "worker_id", c.WorkerID, "detail", c.Detail)
+		}
+	}
+	in.conflict = seen
+}
+
+// conflictKey is what a conflict is about; maxConflicts bounds what the log says of one instance.
+type conflictKey struct{ kind, metric, workerID string }
+
+const maxConflicts = 100

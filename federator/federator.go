@@ -1,0 +1,264 @@
+package federator
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fedscrape/fedscrape/discovery"
+)
+
+// Options of a Federator.
+type Options struct {
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Lookup     Lookup
+}
+
+// Federator owns the instances of all jobs. It is safe for concurrent use.
+type Federator struct {
+	logger  *slog.Logger
+	metrics *metrics
+	lookup  Lookup
+
+	ctx    context.Context // of everything that outlives a request
+	cancel context.CancelFunc
+	group  sync.WaitGroup
+
+	mu        sync.Mutex
+	jobs      []*Job            // in the order of the configuration
+	updates   map[string]update // by job name
+	instances map[instanceKey]*Instance
+}
+
+type instanceKey struct{ job, instance string }
+
+// update is what discovery said last of a job.
+type update struct {
+	answered bool
+	workers  []discovery.Worker
+}
+
+// New gives a federator without jobs. Close must be called.
+func New(o Options) *Federator {
+	f := &Federator{
+		logger: o.Logger, metrics: newMetrics(o.Registerer), lookup: o.Lookup,
+		updates: map[string]update{}, instances: map[instanceKey]*Instance{},
+	}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	o.Registerer.MustRegister(f)
+	return f
+}
+
+// Close ends all scrapes and waits for them.
+func (f *Federator) Close() {
+	f.cancel()
+	f.group.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, j := range f.jobs {
+		if j.Close != nil {
+			j.Close()
+		}
+	}
+}
+
+// Apply takes a configuration: the jobs in their order. Instances of jobs that keep their name stay as they are.
+func (f *Federator) Apply(jobs []*Job) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.jobs
+	f.jobs = jobs
+	for _, j := range old {
+		if j.Close != nil {
+			j.Close()
+		}
+		if f.job(j.Name) == nil {
+			delete(f.updates, j.Name)
+			f.metrics.forget(j.Name)
+		}
+	}
+	f.distribute(time.Now(), true)
+}
+
+func (f *Federator) job(name string) *Job {
+	if i := slices.IndexFunc(f.jobs, func(j *Job) bool { return j.Name == name }); i >= 0 {
+		return f.jobs[i]
+	}
+	return nil
+}
+
+func (f *Federator) jobNames() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := make([]string, len(f.jobs))
+	for i, j := range f.jobs {
+		names[i] = j.Name
+	}
+	return names
+}
+
+// Update takes what discovery knows of a job now. It is discovery.Manager's onUpdate.
+func (f *Federator) Update(u discovery.Update) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.job(u.Job) == nil {
+		return
+	}
+	old := f.updates[u.Job]
+	f.updates[u.Job] = update{answered: u.Answered || old.answered && u.Err != nil, workers: u.Workers}
+	f.distribute(time.Now(), u.Reconfigured)
+}
+
+// distribute tells each instance which workers are registered for it. Of two jobs that yield one (job, instance) the
+// first in the configuration decides.
+func (f *Federator) distribute(now time.Time, reconfigured bool) {
+	members := map[instanceKey][]discovery.Worker{}
+	owner := map[instanceKey]*Job{}
+	unsure := map[*Job]bool{}
+	for _, j := range f.jobs {
+		u := f.updates[j.Name]
+		unsure[j] = !u.answered
+		for _, w := range u.workers {
+			k := instanceKey{w.Job, w.Instance}
+			if owner[k] == nil {
+				owner[k] = j
+			}
+			if owner[k] == j {
+				members[k] = append(members[k], w)
+			}
+		}
+	}
+	for k, list := range members {
+		in := f.instances[k]
+		if in == nil {
+			in = newInstance(f, k, owner[k], now)
+			f.instances[k] = in
+		}
+		in.setWorkers(owner[k], list, !unsure[owner[k]], reconfigured, now)
+	}
+	for k, in := range f.instances {
+		if members[k] == nil {
+			f.empty(k, in, unsure, reconfigured, now)
+		}
+	}
+}
+
+// empty tells an instance that nobody is registered for it.
+func (f *Federator) empty(k instanceKey, in *Instance, unsure map[*Job]bool, reconfigured bool, now time.Time) {
+	job := f.job(in.jobName())
+	if job == nil {
+		in.close(now)
+		delete(f.instances, k)
+		f.logger.Warn("Job is no longer configured: its instance is forgotten", "job", k.job, "instance", k.instance)
+		return
+	}
+	in.setWorkers(job, nil, !unsure[job], reconfigured, now)
+}
+
+// all gives the instances, sorted.
+func (f *Federator) all() []*Instance {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := make([]*Instance, 0, len(f.instances))
+	for _, in := range f.instances {
+		list = append(list, in)
+	}
+	slices.SortFunc(list, func(a, b *Instance) int {
+		return cmp.Or(cmp.Compare(a.key.job, b.key.job), cmp.Compare(a.key.instance, b.key.instance))
+	})
+	return list
+}
+
+// Ready is nil as soon as there is a configuration.
+func (f *Federator) Ready() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.jobs == nil {
+		return &NotReadyError{"the configuration is not read yet"}
+	}
+	return nil
+}
+
+// answered is nil once each discovery of the job (of all jobs where it is empty) has answered.
+func (f *Federator) answered(job string) error {
+	for _, j := range f.jobs {
+		if (job == "" || j.Name == job) && !f.updates[j.Name].answered {
+			return &NotReadyError{fmt.Sprintf("the service discovery of job %q has not answered yet", j.Name)}
+		}
+	}
+	return nil
+}
+
+// find gives an instance, or says what is known instead.
+func (f *Federator) find(job, instance string) (*Instance, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if in := f.instances[instanceKey{job, instance}]; in != nil {
+		return in, nil
+	}
+	if err := f.answered(""); err != nil {
+		return nil, err
+	}
+	e := &UnknownInstanceError{Job: job, Instance: instance}
+	for k := range f.instances {
+		if k.job == job {
+			e.Known = append(e.Known, k.instance)
+		}
+	}
+	slices.Sort(e.Known)
+	e.Total = len(e.Known)
+	e.Known = e.Known[:min(e.Total, 20)]
+	return nil, e
+}
+
+// Gather runs or joins a round and gives the merged page.
+func (f *Federator) Gather(ctx context.Context, job, instance string) (*Page, error) {
+	in, err := f.find(job, instance)
+	if err != nil {
+		return nil, err
+	}
+	return in.Gather(ctx)
+}
+
+// Workers gives the present workers, of one job label where it is not empty. The error is a *NotReadyError.
+func (f *Federator) Workers(job string) ([]discovery.Worker, error) {
+	f.mu.Lock()
+	err := f.answered("")
+	f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	var list []discovery.Worker
+	for _, in := range f.all() {
+		if job == "" || in.key.job == job {
+			list = in.appendWorkers(list)
+		}
+	}
+	return list, nil
+}
+
+// Instances gives the state of all instances, sorted by job and instance.
+func (f *Federator) Instances() []InstanceStatus {
+	list := []InstanceStatus{}
+	for _, in := range f.all() {
+		list = append(list, in.status())
+	}
+	return list
+}
+
+// WorkerLabel is the worker label of an instance's job; worker_id where the instance is not known.
+func (f *Federator) WorkerLabel(job, instance string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if in := f.instances[instanceKey{job, instance}]; in != nil {
+		return in.workerLabel()
+	}
+	return "worker_id"
+}

@@ -1,0 +1,197 @@
+package federator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+// Final takes a worker's last snapshot and folds the worker at once. nil means taken, now or before; else a *FinalError.
+func (f *Federator) Final(ctx context.Context, final Final) error {
+	in, job, err := f.finalInstance(ctx, &final)
+	if err == nil {
+		err = in.final(&final)
+	}
+	f.countFinal(job, err)
+	return err
+}
+
+func (f *Federator) countFinal(job *Job, err error) {
+	result := "ok"
+	var e *FinalError
+	if errors.As(err, &e) {
+		result = [...]string{FinalBad: "bad", FinalUnknown: "unknown", FinalTooLarge: "too_large", FinalNotReady: "not_ready"}[e.Kind]
+	}
+	if job != nil {
+		f.metrics.finals.WithLabelValues(job.Name, result).Inc()
+	}
+}
+
+// finalInstance finds the instance that knows the worker. A worker that no watch has shown yet is looked up at once:
+// it may be born and gone in 10 ms.
+func (f *Federator) finalInstance(ctx context.Context, final *Final) (*Instance, *Job, error) {
+	f.mu.Lock()
+	job, in := f.ownerOf(final.Job, final.Instance)
+	f.mu.Unlock()
+	if job == nil {
+		return nil, nil, &FinalError{FinalUnknown, fmt.Errorf("unknown job %q", final.Job)}
+	}
+	if in != nil && in.knows(final) {
+		return in, job, nil
+	}
+	w, err := f.lookUp(ctx, job, final)
+	if err != nil {
+		return nil, job, err
+	}
+	return f.join(job, w), job, nil
+}
+
+// ownerOf gives the job of the configuration whose instances have the job label, and the instance where it is known.
+func (f *Federator) ownerOf(job, instance string) (*Job, *Instance) {
+	if in := f.instances[instanceKey{job, instance}]; in != nil {
+		return f.job(in.jobName()), in
+	}
+	if j := f.job(job); j != nil {
+		return j, nil
+	}
+	for k, in := range f.instances {
+		if k.job == job {
+			return f.job(in.jobName()), nil
+		}
+	}
+	return nil, nil
+}
+
+// lookUp asks the registry for a worker that is not known. An authenticated request is believed without it.
+func (f *Federator) lookUp(ctx context.Context, job *Job, final *Final) (discovery.Worker, error) {
+	unknown := &FinalError{FinalUnknown, fmt.Errorf("unknown worker %q of job %q: it is not registered", final.ServiceID, final.Job)}
+	var w discovery.Worker
+	found, err := false, error(nil)
+	if f.lookup != nil {
+		w, found, err = f.lookup(ctx, job.Name, final.ServiceID)
+	}
+	switch {
+	case found && w.Job == final.Job && w.Instance == final.Instance:
+		return w, nil
+	case final.Authenticated:
+		w = discovery.Worker{ServiceID: final.ServiceID, Key: "final\x00" + final.ServiceID}
+		w.Job, w.Instance, w.WorkerID = final.Job, final.Instance, final.ServiceID
+		return w, nil
+	case err != nil:
+		return w, &FinalError{FinalNotReady, fmt.Errorf("ask the registry for worker %q: %w", final.ServiceID, err)}
+	}
+	return w, unknown
+}
+
+// join makes a looked-up worker present, in its instance, which it may be the first to make known.
+func (f *Federator) join(job *Job, w discovery.Worker) *Instance {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	k := instanceKey{w.Job, w.Instance}
+	in := f.instances[k]
+	if in == nil {
+		in = newInstance(f, k, job, now)
+		f.instances[k] = in
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.byServiceID(w.ServiceID) == nil && !in.saidGoodbye(w.Key) {
+		in.member(&w, now)
+		in.nameWorkers()
+	}
+	return in
+}
+
+func (in *Instance) saidGoodbye(key string) bool { return in.folded[key].goodbye }
+
+// knows tells whether the worker is present, kept apart, or has handed in before.
+func (in *Instance) knows(final *Final) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.byServiceID(final.ServiceID) != nil || in.handedIn(final)
+}
+
+func (in *Instance) byServiceID(id string) *member {
+	for _, list := range []map[string]*member{in.members, in.departed} {
+		for _, m := range list {
+			if m.worker.ServiceID == id {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// handedIn tells whether this incarnation's final snapshot was taken before.
+func (in *Instance) handedIn(final *Final) bool {
+	start, ok := in.finals[final.ServiceID]
+	return ok && sameStart(start.start, final.StartTime)
+}
+
+// final reads the page and folds the worker. Until it is whole nothing has changed.
+func (in *Instance) final(final *Final) error {
+	in.mu.Lock()
+	m := in.byServiceID(final.ServiceID)
+	if m == nil || in.handedIn(final) {
+		in.mu.Unlock()
+		return nil // taken before
+	}
+	g := &ingest{job: in.job, table: in.table, stage: m.inc.Stage()}
+	in.mu.Unlock()
+	body := &io.LimitedReader{R: final.Body, N: in.bodyLimit(g.job) + 1}
+	if err := g.read(final.ContentType, true, body); err != nil {
+		return finalError(err)
+	}
+	if body.N <= 0 {
+		return &FinalError{FinalTooLarge, fmt.Errorf("the page is over body_size_limit (%d bytes)", in.bodyLimit(g.job))}
+	}
+	return in.takeFinal(m, g, final, time.Now())
+}
+
+func (in *Instance) bodyLimit(job *Job) int64 {
+	if job.BodySizeLimit > 0 {
+		return job.BodySizeLimit
+	}
+	return 1 << 40
+}
+
+func finalError(err error) error {
+	var e *scraper.Error
+	if errors.As(err, &e) && (e.Result == scraper.ResultTooLarge || e.Result == scraper.ResultLimit) {
+		return &FinalError{FinalTooLarge, err}
+	}
+	return &FinalError{FinalBad, err}
+}
+
+// takeFinal commits the final page to the incarnation that it names, and folds that one.
+func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.handedIn(final) {
+		return nil
+	}
+	if m.start > 0 && !sameStart(m.start, final.StartTime) {
+		return &FinalError{FinalUnknown, fmt.Errorf("worker %q started at %.3f, not at %.3f: this is another life of it", final.ServiceID, m.start, final.StartTime)}
+	}
+	if in.departed[m.worker.Key] == m {
+		in.fold.Return(m.inc)
+		delete(in.departed, m.worker.Key)
+		in.members[m.worker.Key] = m
+	}
+	if in.members[m.worker.Key] != m {
+		return nil
+	}
+	if g.samples > 0 {
+		in.fold.Commit(g.stage, now)
+	}
+	m.start = final.StartTime
+	in.depart(m, reasonGoodbye, now)
+	in.finals[final.ServiceID] = identity{start: final.StartTime, at: now}
+	return nil
+}

@@ -1,0 +1,230 @@
+package federator
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/exposition"
+	"github.com/fedscrape/fedscrape/merge"
+)
+
+// maxLines bounds an instance's table of known lines.
+const maxLines = 4_000_000
+
+// Instance is what its workers make up. It is safe for concurrent use.
+type Instance struct {
+	federator *Federator
+	key       instanceKey
+	logger    *slog.Logger
+
+	mu      sync.Mutex
+	job     *Job
+	fold    *merge.Fold
+	table   *exposition.Table
+	members map[string]*member // present ones, by key
+	// departed are kept apart by the fold and may return; folded are identities of those that may not, and when they
+	// were folded.
+	departed map[string]*member
+	folded   map[string]identity
+	finals   map[string]identity // of those that said goodbye, by service ID
+	round    *round
+	page     *Page
+	pageErr  error
+	lastAsk  time.Time // when a request came last
+	last     time.Time // when the last round ended
+	took     time.Duration
+	idle     time.Time // since when there is no present worker
+	counts   counts
+	conflict map[conflictKey]bool // as of the last round
+}
+
+// identity is what stays known of an incarnation that is folded.
+type identity struct {
+	start   float64 // Unix seconds, 0 where it was not known
+	at      time.Time
+	goodbye bool // it handed in its final snapshot
+}
+
+// counts are the instance's own counters.
+type counts struct {
+	started, resets, lost int
+	departed              map[string]int
+}
+
+// departure reasons, as in fedscrape_workers_departed_total.
+const (
+	reasonGoodbye  = "goodbye"
+	reasonVanished = "vanished"
+	reasonReplaced = "replaced"
+	reasonExpired  = "expired"
+)
+
+var reasons = []string{reasonExpired, reasonGoodbye, reasonReplaced, reasonVanished}
+
+func newInstance(f *Federator, k instanceKey, job *Job, now time.Time) *Instance {
+	return &Instance{
+		federator: f, key: k, logger: f.logger.With("job", k.job, "instance", k.instance),
+		job: job, fold: merge.New(job.Merge), table: exposition.NewTable(maxLines), members: map[string]*member{},
+		departed: map[string]*member{}, folded: map[string]identity{}, finals: map[string]identity{}, idle: now,
+		counts: counts{departed: map[string]int{}}, conflict: map[conflictKey]bool{},
+	}
+}
+
+func (in *Instance) jobName() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.job.Name
+}
+
+func (in *Instance) workerLabel() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.job.Merge.WorkerLabel
+}
+
+// setWorkers takes the list of those that are registered. sure says that the list is whole; reconfigured, that who
+// is missing was removed by configuration and not by its own end.
+func (in *Instance) setWorkers(job *Job, list []discovery.Worker, sure, reconfigured bool, now time.Time) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.setJob(job)
+	registered := make(map[string]bool, len(list))
+	for i := range list {
+		registered[list[i].Key] = true
+	}
+	in.addWorkers(list, now)
+	for key, m := range in.members {
+		m.registered = registered[key]
+		if !m.registered && sure && (reconfigured || !m.identified()) {
+			in.depart(m, reasonVanished, now)
+		}
+	}
+	in.nameWorkers()
+}
+
+func (in *Instance) setJob(job *Job) {
+	if in.job == job {
+		return
+	}
+	in.job = job
+	in.fold.SetOptions(job.Merge)
+	// Lines are relabeled when they are first seen: with other rules they are to be seen anew.
+	in.table = exposition.NewTable(maxLines)
+}
+
+// addWorkers makes those that are not known present, the newest registration of an address last.
+func (in *Instance) addWorkers(list []discovery.Worker, now time.Time) {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b discovery.Worker) int {
+		return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.Key, b.Key))
+	})
+	owners := map[string]*member{}
+	for i := range list {
+		w := &list[i]
+		m := in.member(w, now)
+		if m == nil {
+			continue
+		}
+		endpoint := w.Node + "\x00" + w.URL()
+		if old := owners[endpoint]; old != nil && old != m {
+			m.predecessor, old.superseded = old, true
+		}
+		owners[endpoint] = m
+	}
+}
+
+// member gives the present member of a registration, known, returned or new; nil where it said goodbye.
+func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
+	if m := in.members[w.Key]; m != nil {
+		m.worker = *w
+		return m
+	}
+	if m := in.departed[w.Key]; m != nil && in.fold.Return(m.inc) {
+		delete(in.departed, w.Key)
+		m.worker, m.failures = *w, 0
+		m.state, m.since = stateNew, now
+		in.members[w.Key] = m
+		in.logger.Info("Worker is back", "worker_id", w.WorkerID, "address", w.Address)
+		return m
+	}
+	id, folded := in.folded[w.Key]
+	if folded && id.goodbye {
+		return nil
+	}
+	m := in.join(w, folded, now)
+	m.folded = id
+	return m
+}
+
+// join makes a worker present that was not known.
+func (in *Instance) join(w *discovery.Worker, base bool, now time.Time) *member {
+	born := now
+	if !w.StartTime.IsZero() {
+		born = w.StartTime
+	}
+	m := &member{worker: *w, state: stateNew, since: now, registered: true}
+	m.inc = in.fold.Add(merge.Spec{Key: w.Key, WorkerID: w.WorkerID, Born: born, Base: base})
+	in.members[w.Key] = m
+	in.counts.started++
+	return m
+}
+
+// nameWorkers tells apart present workers with one worker ID: the later becomes <id>~2, and so on.
+func (in *Instance) nameWorkers() {
+	list := in.sorted()
+	seen := map[string]int{}
+	for _, m := range list {
+		id := m.worker.WorkerID
+		if seen[id]++; seen[id] > 1 {
+			id = fmt.Sprintf("%s~%d", id, seen[id])
+		}
+		m.shared = seen[m.worker.WorkerID] > 1
+		m.name = id
+		in.fold.Rename(m.inc, id)
+	}
+}
+
+// sorted gives the present members, the oldest first.
+func (in *Instance) sorted() []*member {
+	list := make([]*member, 0, len(in.members))
+	for _, m := range in.members {
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b *member) int {
+		return cmp.Or(a.since.Compare(b.since), a.worker.StartTime.Compare(b.worker.StartTime),
+			cmp.Compare(a.worker.CreateIndex, b.worker.CreateIndex), cmp.Compare(a.worker.Key, b.worker.Key))
+	})
+	return list
+}
+
+// byName gives the present members in the order of their worker IDs.
+func (in *Instance) byName() []*member {
+	list := in.sorted()
+	slices.SortStableFunc(list, func(a, b *member) int { return cmp.Compare(a.name, b.name) })
+	return list
+}
+
+// close ends an instance whose job is gone.
+func (in *Instance) close(now time.Time) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, m := range in.members {
+		in.depart(m, reasonVanished, now)
+	}
+}
+
+func (in *Instance) appendWorkers(list []discovery.Worker) []discovery.Worker {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, m := range in.byName() {
+		w := m.worker
+		w.WorkerID = m.name
+		list = append(list, w)
+	}
+	return list
+}

@@ -1,0 +1,66 @@
+package federator
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/exposition"
+	"github.com/fedscrape/fedscrape/merge"
+	"github.com/fedscrape/fedscrape/relabel"
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+// Fetcher asks one worker. It is a *scraper.Client outside of tests.
+type Fetcher interface {
+	Fetch(ctx context.Context, url string, timeout time.Duration, handle func(*scraper.Response) error) error
+}
+
+// Job is a configured group of instances. It must be immutable during its lifetime.
+type Job struct {
+	Name    string
+	Merge   merge.Options
+	Limits  exposition.Limits
+	Fetcher Fetcher
+	// Close releases what Fetcher holds once no scrape uses it any more; nil is nothing.
+	Close  func()
+	Metric *relabel.Metric
+	// BodySizeLimit bounds a final snapshot as it bounds a scrape.
+	BodySizeLimit int64
+	ScrapeTimeout time.Duration
+	SweepInterval time.Duration
+	MaxAge        time.Duration
+	// ServeEmpty answers from the ledger where no worker is up.
+	ServeEmpty bool
+}
+
+// relabelFunc gives the job's metric_relabel_configs as a page wants them; nil where there are none.
+func (j *Job) relabelFunc() exposition.RelabelFunc {
+	if j.Metric == nil || j.Metric.Empty() {
+		return nil
+	}
+	return func(name string, in exposition.Labels) (string, exposition.Labels, bool) {
+		list := make([]labels.Label, 0, len(in)+1)
+		for _, l := range in {
+			list = append(list, labels.Label{Name: l.Name, Value: l.Value})
+		}
+		out, keep := j.Metric.Apply(name, labels.New(list...))
+		if !keep {
+			return "", nil, false
+		}
+		result := make(exposition.Labels, 0, len(in))
+		out.Range(func(l labels.Label) {
+			if l.Name == labels.MetricName {
+				name = l.Value
+				return
+			}
+			result = append(result, exposition.Label{Name: l.Name, Value: l.Value})
+		})
+		return name, result, true
+	}
+}
+
+// Lookup asks the registry of a job at once for one worker, without waiting for the watch.
+type Lookup func(ctx context.Context, job, serviceID string) (worker discovery.Worker, found bool, err error)

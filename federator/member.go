@@ -1,0 +1,53 @@
+package federator
+
+import (
+	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/merge"
+)
+
+// The states of a present worker.
+const (
+	stateNew    = "new"    // not scraped yet
+	stateUp     = "up"     // answered the last round
+	stateFailed = "failed" // did not
+)
+
+// member is a present worker of an instance; its Instance's lock guards it.
+type member struct {
+	worker discovery.Worker
+	inc    *merge.Incarnation
+	name   string // the worker ID on pages
+	shared bool   // another present worker has the same worker ID
+	folded identity
+
+	state      string
+	since      time.Time
+	registered bool
+	// start is process_start_time_seconds (or X-Fedscrape-Start) as last seen, 0 where the page shows none; saidID, that
+	// the page carried the worker's own ID.
+	start  float64
+	saidID bool
+	// predecessor had this address before; superseded, that another has it now.
+	predecessor *member
+	superseded  bool
+
+	fetch    *fetch // under way
+	failures int    // rounds in a row
+	slow     bool   // ran out of time in the last round: waited for only a moment
+	suspect  bool   // the last page lacked series and did not say where it ends
+
+	lastTry time.Time
+	lastOK  time.Time
+	took    time.Duration
+	bytes   int64
+	samples int
+	err     string
+}
+
+// identified tells whether the page shows who answers.
+func (m *member) identified() bool { return m.saidID || m.start > 0 }
+
+// sameStart tells whether two start times are one, clock rounding allowed for.
+func sameStart(a, b float64) bool { return a-b <= 1 && b-a <= 1 }

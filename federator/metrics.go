@@ -1,0 +1,97 @@
+package federator
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+// metrics of the federator itself. No instance or worker label: those are on the merged pages.
+type metrics struct {
+	scrapes  *scraper.Metrics
+	rounds   *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	departed *prometheus.CounterVec
+	resets   *prometheus.CounterVec
+	finals   *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		scrapes: scraper.NewMetrics(reg),
+		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fedscrape_rounds_total", Help: "Rounds of scrapes over all workers of an instance.",
+		}, []string{"job", "trigger"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "fedscrape_round_duration_seconds", Help: "How long a round took.",
+			Buckets:                     prometheus.ExponentialBuckets(0.001, 4, 8),
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"job"}),
+		departed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fedscrape_workers_departed_total", Help: "Workers that departed, by why.",
+		}, []string{"job", "reason"}),
+		resets: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fedscrape_resets_absorbed_total", Help: "Series that fell inside a worker's life and were carried on.",
+		}, []string{"job"}),
+		finals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fedscrape_finals_total", Help: "Final snapshots that were handed in, by what became of them.",
+		}, []string{"job", "result"}),
+	}
+	reg.MustRegister(m.rounds, m.duration, m.departed, m.resets, m.finals)
+	return m
+}
+
+// forget drops the series of a job that is no longer configured.
+func (m *metrics) forget(job string) {
+	m.scrapes.Forget(job)
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.rounds, m.duration, m.departed, m.resets, m.finals} {
+		v.DeletePartialMatch(prometheus.Labels{"job": job})
+	}
+}
+
+var (
+	instancesDesc = prometheus.NewDesc("fedscrape_instances", "Instances that are known.", []string{"job"}, nil)
+	workersDesc   = prometheus.NewDesc("fedscrape_workers", "Present workers by state.", []string{"job", "state"}, nil)
+	conflictsDesc = prometheus.NewDesc("fedscrape_conflicts",
+		"What present workers disagree on, or what was not taken from them, by kind.", []string{"job", "kind"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (f *Federator) Describe(ch chan<- *prometheus.Desc) {
+	ch <- instancesDesc
+	ch <- workersDesc
+	ch <- conflictsDesc
+}
+
+// Collect implements prometheus.Collector with what is counted when it is asked for.
+func (f *Federator) Collect(ch chan<- prometheus.Metric) {
+	instances := map[string]int{}
+	workers := map[[2]string]int{}
+	conflicts := map[[2]string]int{}
+	for _, name := range f.jobNames() {
+		instances[name] = 0
+		for _, state := range []string{stateUp, stateFailed, stateNew} {
+			workers[[2]string{name, state}] = 0
+		}
+	}
+	for _, in := range f.all() {
+		in.count(instances, workers, conflicts)
+	}
+	gauge := func(desc *prometheus.Desc, n int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), labels...)
+	}
+	for job, n := range instances {
+		gauge(instancesDesc, n, job)
+	}
+	for k, n := range workers {
+		gauge(workersDesc, n, k[0], k[1])
+	}
+	for k, n := range conflicts {
+		gauge(conflictsDesc, n, k[0], k[1])
+	}
+}

@@ -1,0 +1,215 @@
+package federator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+// slowGrace is how long a worker that ran out of time last round is waited for after the others have answered: a
+// worker that hangs for days must not make every scrape last the whole timeout.
+const slowGrace = 250 * time.Millisecond
+
+// round is one concurrent scrape of all present workers. Requests that overlap share it.
+type round struct {
+	trigger string
+	done    chan struct{} // closed when page and err are set
+	page    *Page
+	err     error
+	begun   time.Time
+}
+
+// fetch is one request to one worker. It outlives its round where the worker is slow.
+type fetch struct {
+	done chan struct{}
+}
+
+// Gather gives the merged page of the round in flight or of a new one. Where ctx ends before the round, the page has
+// what has arrived by then; the round goes on for others.
+func (in *Instance) Gather(ctx context.Context) (*Page, error) {
+	in.mu.Lock()
+	in.lastAsk = time.Now()
+	if in.round == nil && in.job.MaxAge > 0 && in.page != nil && time.Since(in.last) < in.job.MaxAge {
+		defer in.mu.Unlock()
+		return in.page, in.pageErr
+	}
+	r := in.startRound(ctx, "request")
+	in.mu.Unlock()
+	if r == nil {
+		return nil, &NotReadyError{"the federator is shutting down"}
+	}
+	select {
+	case <-r.done:
+		return r.page, r.err
+	case <-ctx.Done():
+		return in.early(r)
+	}
+}
+
+// early makes a page for a caller who cannot wait for the round.
+func (in *Instance) early(r *round) (*Page, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.round != r {
+		return r.page, r.err
+	}
+	in.settle(time.Now())
+	return in.render(time.Now())
+}
+
+// startRound joins the round in flight or starts one that ends with ctx's deadline; nil where the federator closes.
+func (in *Instance) startRound(ctx context.Context, trigger string) *round {
+	if in.round != nil {
+		return in.round
+	}
+	f := in.federator
+	if f.ctx.Err() != nil {
+		return nil
+	}
+	r := &round{trigger: trigger, done: make(chan struct{}), begun: time.Now()}
+	in.round = r
+	deadline := r.begun.Add(in.job.ScrapeTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	f.group.Go(func() { in.run(r, deadline) })
+	return r
+}
+
+// run is the life of a round.
+func (in *Instance) run(r *round, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(in.federator.ctx, deadline)
+	defer cancel()
+	in.mu.Lock()
+	quick, slow := in.startFetches()
+	in.mu.Unlock()
+	await(ctx, quick)
+	if len(slow) > 0 {
+		grace, cancel := context.WithTimeout(ctx, slowGrace)
+		await(grace, slow)
+		cancel()
+	}
+	in.endRound(r)
+}
+
+// await returns when all have ended, or the context.
+func await(ctx context.Context, fetches []*fetch) {
+	for _, f := range fetches {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// startFetches asks each present worker that is not being asked, and gives the requests under way: of workers that
+// are expected to answer, and of those that ran out of time last round.
+func (in *Instance) startFetches() (quick, slow []*fetch) {
+	for _, m := range in.members {
+		if m.superseded {
+			continue
+		}
+		if m.fetch == nil {
+			in.startFetch(m)
+		}
+		if m.slow {
+			slow = append(slow, m.fetch)
+		} else {
+			quick = append(quick, m.fetch)
+		}
+	}
+	return quick, slow
+}
+
+func (in *Instance) startFetch(m *member) {
+	f := &fetch{done: make(chan struct{})}
+	m.fetch, m.lastTry = f, time.Now()
+	job, url, st := in.job, m.worker.URL(), m.inc.Stage()
+	ing := &ingest{job: job, table: in.table, stage: st}
+	in.federator.group.Go(func() {
+		begun := time.Now()
+		err := job.Fetcher.Fetch(in.federator.ctx, url, job.ScrapeTimeout, ing.response)
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		m.took = time.Since(begun)
+		in.finish(m, ing, err)
+		m.fetch = nil
+		close(f.done)
+	})
+}
+
+// finish takes the end of a request: the page is committed, or the worker has failed.
+func (in *Instance) finish(m *member, ing *ingest, err error) {
+	if in.members[m.worker.Key] != m {
+		return // departed meanwhile: what it counted is settled
+	}
+	if in.federator.ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		err = in.commit(m, ing, time.Now())
+	}
+	in.federator.metrics.scrapes.Scraped(in.job.Name, ing.bytes, err)
+	if in.members[m.worker.Key] != m {
+		return // replaced by who answered
+	}
+	m.slow = false
+	if err != nil {
+		in.fail(m, err)
+		return
+	}
+	if m.err != "" || m.state == stateFailed {
+		in.logger.Info("Worker answers again", "worker_id", m.name, "address", m.worker.Address)
+	}
+	m.state, m.err, m.failures = stateUp, "", 0
+	m.lastOK, m.bytes, m.samples = time.Now(), ing.bytes, ing.samples
+	in.fold.SetUp(m.inc, true)
+}
+
+// fail notes that a worker did not answer as it should; the log says so once per change.
+func (in *Instance) fail(m *member, err error) {
+	if text := err.Error(); m.err != text {
+		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
+			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", text)
+		m.err = text
+	}
+	m.state = stateFailed
+	m.failures++
+	in.fold.SetUp(m.inc, false)
+	if m.registered {
+		return
+	}
+	switch result := scraper.ResultOf(err); {
+	case result == scraper.ResultRefused || result == scraper.ResultWrongWorker:
+		in.depart(m, reasonVanished, time.Now())
+	case m.failures >= 2:
+		in.depart(m, reasonExpired, time.Now())
+	}
+}
+
+var errNoAnswer = errors.New("no answer")
+
+// endRound makes the page of a round, for those who wait for it.
+func (in *Instance) endRound(r *round) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	now := time.Now()
+	for _, m := range in.sorted() {
+		if m.fetch != nil && !m.superseded {
+			m.slow = true
+			in.fail(m, &scraper.Error{Result: scraper.ResultTimeout, Err: fmt.Errorf("%w within this round; the request goes on and counts for the next page", errNoAnswer)})
+		}
+	}
+	in.settle(now)
+	r.page, r.err = in.render(now)
+	in.page, in.pageErr, in.last, in.took = r.page, r.err, now, now.Sub(r.begun)
+	in.round = nil
+	m := in.federator.metrics
+	m.rounds.WithLabelValues(in.job.Name, r.trigger).Inc()
+	m.duration.WithLabelValues(in.job.Name).Observe(in.took.Seconds())
+	close(r.done)
+}

@@ -1,0 +1,65 @@
+package federator
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+)
+
+// maxSweeps is how many rounds that nobody asked for run at once.
+const maxSweeps = 8
+
+// Run runs rounds that nobody asked for, so that a worker that dies takes little with it, until the context ends.
+func (f *Federator) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			timer.Reset(f.sweep(time.Now()))
+		}
+	}
+}
+
+// sweep starts the rounds that are due, and says when to look again.
+func (f *Federator) sweep(now time.Time) time.Duration {
+	next, started := time.Second, 0
+	for _, in := range f.all() {
+		wait := in.sweepDue(now)
+		if wait > 0 {
+			next = min(next, wait)
+			continue
+		}
+		if started++; started > maxSweeps {
+			return 10 * time.Millisecond
+		}
+		in.sweep()
+	}
+	return max(next, 10*time.Millisecond)
+}
+
+// sweepDue tells how long nobody may still ask before a sweep: 1.5 intervals after the last round, for each instance
+// a little earlier or later, so that a thousand instances are not swept at once.
+func (in *Instance) sweepDue(now time.Time) time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	interval := in.job.SweepInterval
+	if interval <= 0 || in.round != nil || len(in.members) == 0 {
+		return time.Second
+	}
+	h := fnv.New32a()
+	h.Write([]byte(in.key.job + "\x00" + in.key.instance))
+	after := interval + interval/2 - interval/10*time.Duration(h.Sum32()%100)/100
+	if in.last.IsZero() {
+		return 0
+	}
+	return in.last.Add(after).Sub(now)
+}
+
+func (in *Instance) sweep() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.startRound(in.federator.ctx, "sweep")
+}
