@@ -273,8 +273,7 @@ func (r *consulRun) candidates(ctx context.Context, service string, entries []*c
 // addresses as foreign: scraping another host's 127.0.0.1:40001 here would count a stranger.
 func (r *consulRun) isForeign(ctx context.Context, node string) (bool, error) {
 	own, err := r.client.ownNode(ctx)
-	var status *statusError
-	if errors.As(err, &status) && status.code == http.StatusForbidden {
+	if status, ok := errors.AsType[*statusError](err); ok && status.code == http.StatusForbidden {
 		return true, nil
 	}
 	return own != node, err

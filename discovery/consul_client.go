@@ -129,8 +129,7 @@ type retryAfterError struct {
 func (e *retryAfterError) Unwrap() error { return e.error }
 
 func retryAfter(err error) time.Duration {
-	var e *retryAfterError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*retryAfterError](err); ok {
 		return e.wait
 	}
 	return 0
@@ -139,16 +138,13 @@ func retryAfter(err error) time.Duration {
 // steady takes away what differs from attempt to attempt (the query, the local port), so that one trouble is logged
 // once, and rephrases Consul's own.
 func steady(err error) error {
-	var status consulapi.StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[consulapi.StatusError](err); ok {
 		return &statusError{code: status.Code, body: firstLine(status.Body)}
 	}
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
+	if inURL, ok := errors.AsType[*url.Error](err); ok {
 		err = inURL.Err
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}
 	return err

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -103,9 +104,7 @@ func WorkerGroups(workers []Worker, workerLabelOf func(job string) string) []Gro
 // workerGroup goes by the identity where the labels say otherwise: the worker_id may have been made unique since.
 func workerGroup(target *relabel.Target, workerLabel string) Group {
 	labels := make(map[string]string, len(target.Labels)+5)
-	for name, value := range target.Labels {
-		labels[name] = value
-	}
+	maps.Copy(labels, target.Labels)
 	labels[model.MetricsPathLabel] = target.MetricsPath
 	labels[model.SchemeLabel] = target.Scheme
 	labels[model.JobLabel] = target.Job

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
 	"testing"
 
@@ -12,9 +13,7 @@ import (
 
 func worker(instance, id string, more map[string]string) Worker {
 	labels := map[string]string{"job": "webapp", "instance": instance, "worker_id": id}
-	for name, value := range more {
-		labels[name] = value
-	}
+	maps.Copy(labels, more)
 	return Worker{Key: instance + id, Target: relabel.Target{
 		Identity: relabel.Identity{Job: "webapp", Instance: instance, WorkerID: id},
 		Scheme:   "https", Address: "10.0.0.5:4000" + id, MetricsPath: "/m", Params: "a=1&a=2&b=x+y", Labels: labels,

@@ -1,6 +1,7 @@
 package relabel
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -27,9 +28,7 @@ func registration(more map[string]string) map[string]string {
 		"__meta_consul_node":       "web1",
 		"__meta_consul_service_id": "webapp-web1-17-0badcafe",
 	}
-	for name, value := range more {
-		out[name] = value
-	}
+	maps.Copy(out, more)
 	return out
 }
 
