@@ -1,0 +1,295 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	consulapi "github.com/hashicorp/consul/api"
+	"go.uber.org/goleak"
+
+	"github.com/fedscrape/fedscrape/internal/realbin"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// contract is what both the embedded registry and a real Consul must do. Each case states Consul's answer as recorded
+// from the real one, and uses service names of its own.
+var contract = map[string]func(*testing.T, *peer){}
+
+// peer is one of the two.
+type peer struct {
+	url    string
+	node   string
+	http   *http.Client
+	client *consulapi.Client
+	// A service with DeregisterCriticalServiceAfter "1s" is gone no sooner and no later than this after it turned
+	// critical.
+	reapFloor, reapLimit time.Duration
+}
+
+func TestContractEmbedded(t *testing.T) {
+	t.Parallel()
+	server := New(Options{Node: "n1", ReapFloor: time.Second, ReapInterval: 200 * time.Millisecond})
+	web := httptest.NewServer(server.Handler())
+	t.Cleanup(web.Close)
+	t.Cleanup(server.Close)
+	runContract(t, &peer{url: web.URL, node: "n1", reapFloor: time.Second, reapLimit: 5 * time.Second})
+}
+
+func TestContractConsul(t *testing.T) {
+	t.Parallel()
+	addr := realbin.StartConsul(t, realbin.ConsulOptions{Node: "n1"})
+	runContract(t, &peer{url: "http://" + addr, node: "n1", reapFloor: time.Minute, reapLimit: 100 * time.Second})
+}
+
+func runContract(t *testing.T, p *peer) {
+	t.Helper()
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	p.http = &http.Client{Transport: transport}
+	var err error
+	if p.client, err = consulapi.NewClient(&consulapi.Config{Address: p.url, HttpClient: p.http}); err != nil {
+		t.Fatal(err)
+	}
+	reaped := p.startReaping(t)
+	for name, run := range contract {
+		t.Run(name, func(t *testing.T) { run(t, p) })
+	}
+	t.Run("reaping", func(t *testing.T) { p.finishReaping(t, reaped) })
+}
+
+// answer is what a peer said.
+type answer struct {
+	status  int
+	header  http.Header
+	body    string
+	elapsed time.Duration
+	err     error
+}
+
+func (a answer) index() uint64 {
+	index, _ := strconv.ParseUint(a.header.Get("X-Consul-Index"), 10, 64)
+	return index
+}
+
+// answerTimeout is longer than any answer takes that is not blocked, on a machine that does other things, too.
+const answerTimeout = 20 * time.Second
+
+// do sends one request.
+func (p *peer) do(t *testing.T, method, path, body string) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
+	defer cancel()
+	a := p.send(ctx, method, path, body)
+	if a.err != nil {
+		t.Fatalf("%s %s: %v", method, path, a.err)
+	}
+	return a
+}
+
+func (p *peer) send(ctx context.Context, method, path, body string) (a answer) {
+	start := time.Now()
+	req, err := http.NewRequestWithContext(ctx, method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		return answer{err: err}
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(text), time.Since(start), err}
+}
+
+// ok sends a request that must succeed.
+func (p *peer) ok(t *testing.T, method, path, body string) answer {
+	t.Helper()
+	a := p.do(t, method, path, body)
+	if a.status != http.StatusOK {
+		t.Fatalf("%s %s %s: %d %s", method, path, body, a.status, a.body)
+	}
+	return a
+}
+
+// register registers a service and waits until its own entry is in health: Consul's catalog lags behind its agent.
+func (p *peer) register(t *testing.T, body string) {
+	t.Helper()
+	p.ok(t, http.MethodPut, "/v1/agent/service/register", body)
+	var reg struct{ Name, ID string }
+	if err := json.Unmarshal([]byte(body), &reg); err != nil {
+		t.Fatal(err)
+	}
+	if reg.ID == "" {
+		reg.ID = reg.Name
+	}
+	t.Cleanup(func() {
+		p.send(context.Background(), http.MethodPut, "/v1/agent/service/deregister/"+reg.ID, "") //nolint:usetesting // the test's context is over
+	})
+	p.eventually(t, reg.ID+" in health", func() bool { return p.find(t, reg.Name, reg.ID) != nil })
+}
+
+// entries is health/service, read by Consul's own client.
+func (p *peer) entries(t *testing.T, name string) []*consulapi.ServiceEntry {
+	t.Helper()
+	entries, _, err := p.client.Health().Service(name, "", false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries
+}
+
+func (p *peer) find(t *testing.T, name, id string) *consulapi.ServiceEntry {
+	t.Helper()
+	for _, entry := range p.entries(t, name) {
+		if entry.Service.ID == id {
+			return entry
+		}
+	}
+	return nil
+}
+
+// status is the status and output of the worker's check in health; Checks[0] is the node's.
+func (p *peer) status(t *testing.T, name string) (status, output string) {
+	t.Helper()
+	entries := p.entries(t, name)
+	if len(entries) != 1 || len(entries[0].Checks) != 2 {
+		return "", ""
+	}
+	return entries[0].Checks[1].Status, entries[0].Checks[1].Output
+}
+
+func (p *peer) wantStatus(t *testing.T, name, status, output string) {
+	t.Helper()
+	p.eventually(t, "status "+status+" "+output, func() bool {
+		gotStatus, gotOutput := p.status(t, name)
+		return gotStatus == status && gotOutput == output
+	})
+}
+
+// eventually polls until it holds.
+func (p *peer) eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(answerTimeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("never came true: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// block starts a blocked query from the present index, and returns once the request has been sent.
+func (p *peer) block(t *testing.T, path, wait string) (before answer, blocked <-chan answer) {
+	t.Helper()
+	before = p.ok(t, http.MethodGet, path, "")
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	path += separator + "wait=" + wait + "&index=" + strconv.FormatUint(before.index(), 10)
+	sent, answers := make(chan struct{}), make(chan answer, 1)
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }})
+	go func() { answers <- p.send(ctx, http.MethodGet, path, "") }()
+	select {
+	case <-sent:
+	case <-time.After(answerTimeout):
+		t.Fatalf("%s: not sent", path)
+	}
+	return before, answers
+}
+
+// wakes tells that the change answers a query that is blocked, at once, with a higher index.
+func (p *peer) wakes(t *testing.T, path string, change func()) answer {
+	t.Helper()
+	before, blocked := p.block(t, path, "60s")
+	change()
+	select {
+	case a := <-blocked:
+		if a.err != nil || a.status != http.StatusOK || a.index() <= before.index() {
+			t.Errorf("%s: %v, status %d, index %d after %d", path, a.err, a.status, a.index(), before.index())
+		}
+		return a
+	case <-time.After(answerTimeout):
+		t.Fatalf("%s: not woken", path)
+		return answer{}
+	}
+}
+
+// quietWait is how long a query blocks that nothing should wake.
+const quietWait = 1200 * time.Millisecond
+
+// wakesNot tells that the change leaves a blocked query alone: it is answered when its time is over.
+func (p *peer) wakesNot(t *testing.T, path string, change func()) {
+	t.Helper()
+	before, blocked := p.block(t, path, quietWait.String())
+	change()
+	a := <-blocked
+	if a.err != nil || a.elapsed < quietWait || a.elapsed > quietWait+quietWait/jitterPart+5*time.Second {
+		t.Errorf("%s: answered after %v with index %d (asked %d), want %v: %v", path, a.elapsed, a.index(), before.index(), quietWait, a.err)
+	}
+}
+
+// staysBlocked is wakesNot for a change that does move the index: a query that arrives only after it is lawfully
+// answered at once, so one of several tries must have been in time.
+func (p *peer) staysBlocked(t *testing.T, path string, change func()) {
+	t.Helper()
+	for range 5 {
+		_, blocked := p.block(t, path, quietWait.String())
+		change()
+		if a := <-blocked; a.err == nil && a.elapsed >= quietWait {
+			return
+		}
+	}
+	t.Errorf("%s: woken five times of five", path)
+}
+
+// sameJSON compares a body with what was recorded, indexes and the node's own description apart.
+func sameJSON(t *testing.T, got, want string) {
+	t.Helper()
+	var g, w any
+	if err := json.Unmarshal([]byte(got), &g); err != nil {
+		t.Fatalf("%v: %s", err, got)
+	}
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		t.Fatalf("%v: %s", err, want)
+	}
+	if diff := cmp.Diff(dropIndexes(w), dropIndexes(g)); diff != "" {
+		t.Errorf("recorded (-) and got (+):\n%s", diff)
+	}
+}
+
+func dropIndexes(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range []string{"CreateIndex", "ModifyIndex", "ContentHash"} {
+			if _, ok := value[key]; ok {
+				value[key] = "some"
+			}
+		}
+		if tagged, _ := value["TaggedAddresses"].(map[string]any); value["Datacenter"] != nil && tagged["lan"] != nil && value["Service"] == nil {
+			value["ID"] = "some node"
+		}
+		for key := range value {
+			value[key] = dropIndexes(value[key])
+		}
+	case []any:
+		for i := range value {
+			value[i] = dropIndexes(value[i])
+		}
+	}
+	return value
+}
