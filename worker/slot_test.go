@@ -112,7 +112,13 @@ func TestSlotFolderOfOthersIsNotUsed(t *testing.T) {
 			}
 		})
 	}
-	f("symlink", func(path string) error { return os.Symlink(t.TempDir(), path) })
+	f("symlink", func(path string) error {
+		private := filepath.Join(t.TempDir(), "private")
+		if err := os.Mkdir(private, 0o700); err != nil {
+			return err
+		}
+		return os.Symlink(private, path)
+	})
 	f("open to others", func(path string) error {
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return err

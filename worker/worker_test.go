@@ -151,14 +151,13 @@ func TestRegisterGoesOnInTheBackground(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t, func(string) int { return status })
 			begin := time.Now()
-			register(t, Options{Job: "webapp", Gatherer: newRegistry(t), TTL: 60 * time.Millisecond})
+			register(t, Options{Job: "webapp", Gatherer: newRegistry(t), TTL: 6 * time.Second})
 			if took := time.Since(begin); took > budget+slack {
 				t.Errorf("Register took %s", took)
 			}
 			p.next(t, "register")
 			p.script(nil)
 			p.next(t, "register")
-			p.next(t, "pass")
 		})
 	}
 }

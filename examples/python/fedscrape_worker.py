@@ -64,8 +64,8 @@ def start(job=None, *, instance=None, port=0, address=None, worker_id=None, regi
             _current = Worker(registry)
             try:
                 _current._start(job, instance, port, address, worker_id)
-            except Exception:
-                log.exception('this process is no worker')
+            except Exception as err:
+                log.error('this process is no worker: %s', err, exc_info=not isinstance(err, ValueError))
         return _current
 
 
@@ -80,7 +80,7 @@ class Worker:
         self._registry = registry
         self._server = self._thread = self._socket = self._slot = self._trouble = None
         self._attempted = self._registered = self._beating = False
-        self._tried, self._stop = threading.Event(), threading.Event()
+        self._tried, self._stop, self._gone = threading.Event(), threading.Event(), threading.Lock()
         self._deadline = 0.0
         self._problems = []
 
@@ -91,13 +91,18 @@ class Worker:
         if not self._deadline:
             self._deadline = time.monotonic() + BUDGET
             self._stop.set()
-            self._thread.join(BUDGET / 5)
+            self._wait(BUDGET / 5)
             if self._beating:  # an agent that hangs must not cost the final snapshot
                 _shut(self._socket)
-        self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        self._wait(self._deadline - time.monotonic())
         problems, self._problems = self._problems, []
         for problem in problems:
             log.warning(problem)
+
+    def _wait(self, seconds):
+        # Not join(): interrupted by a signal handler that raises, it takes the thread for ended ever after.
+        if self._gone.acquire(timeout=max(0.0, seconds)):
+            self._gone.release()
 
     def _start(self, job, instance, port, address, worker_id):
         env = os.environ.get
@@ -116,6 +121,7 @@ class Worker:
         self._address, self._wanted_port = address or env('FEDSCRAPE_ADDRESS'), port
         self._agent = _agent_url(env('CONSUL_HTTP_ADDR'), env('CONSUL_HTTP_SSL', '').lower() in ('1', 'true'))
         self._federator = urlsplit(env('FEDSCRAPE_URL')) if env('FEDSCRAPE_URL') else None
+        self._gone.acquire()
         self._thread = threading.Thread(target=self._run, name='fedscrape', daemon=True)
         self._thread.start()
         _at_exit_call(self)
@@ -131,6 +137,7 @@ class Worker:
             self._beating = False
             self._tried.set()
         self._goodbye()
+        self._gone.release()
 
     def _beat(self):
         try:
@@ -148,7 +155,7 @@ class Worker:
             trouble = str(err) or repr(err)
         if trouble != self._trouble and not self._stop.is_set():
             self._trouble = trouble
-            log.warning('agent %s: %s', self._agent.netloc, trouble or 'registered again')
+            log.warning(trouble or 'registered again')
         return TTL / 3 if self._registered else min(1.0, TTL / 3)
 
     def _goodbye(self):
@@ -178,7 +185,10 @@ class Worker:
             address = _route(self._agent.hostname, self._agent.port or 80)
         if self._worker_id is None and self._slot is None:
             self._worker_id, self._slot = _take_slot(self._job, self._instance, self.service_id)
-        self._server = _Server(self, address, self._wanted_port)
+        try:
+            self._server = _Server(self, address, self._wanted_port)
+        except OSError as err:
+            raise OSError('serve the metrics at %s:%d: %s' % (address, self._wanted_port, err))
         self._registered_address, self.port = self._server.socket.getsockname()[:2]
 
     def _registration(self):
@@ -225,14 +235,15 @@ class Worker:
             user = '%s:%s' % (unquote(url.username), unquote(url.password or ''))
             headers['Authorization'] = 'Basic ' + base64.b64encode(user.encode()).decode()
         lines = ['PUT %s%s HTTP/1.1' % (url.path.rstrip('/'), path)] + ['%s: %s' % h for h in headers.items()]
-        sock = self._connect(url, deadline)
+        where = '%s:%s%s' % (url.hostname, url.port, path.partition('?')[0])
         try:
-            sock.sendall('\r\n'.join(lines + ['', '']).encode() + body)
-            status, text = _read_answer(sock, deadline)
-        finally:
-            sock.close()
+            with self._connect(url, deadline) as sock:
+                sock.sendall('\r\n'.join(lines + ['', '']).encode() + body)
+                status, text = _read_answer(sock, deadline)
+        except OSError as err:
+            raise OSError('%s: %s' % (where, err))
         if status >= 300 and status != allow:
-            raise OSError('%s answers %d: %s' % (path.partition('?')[0], status, text))
+            raise OSError('%s answers %d: %s' % (where, status, text))
         return status
 
     def _connect(self, url, deadline):
@@ -269,13 +280,14 @@ class _Server:
     def __init__(self, worker, address, port):
         self.worker = worker
         family, kind, proto, _, addr = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        self.connections = {}
+        self.connections = {}  # the oldest first
+        self.room = threading.Semaphore(MAX_CONNECTIONS)
         self.socket = socket.socket(family, kind, proto)
         try:
             if port:  # a successor may bind it although connections of the last one are in TIME_WAIT
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind(addr)
-            self.socket.listen(MAX_CONNECTIONS)
+            self.socket.listen(128)
         except OSError:
             self.socket.close()
             raise
@@ -296,17 +308,23 @@ class _Server:
             except OSError:
                 time.sleep(0.1)  # closed, or the process is out of file descriptors
                 continue
-            crowd = list(self.connections)
-            if len(crowd) >= MAX_CONNECTIONS:
-                _shut(crowd[0])
-            if len(crowd) >= 2 * MAX_CONNECTIONS:  # their threads hang in a collector
+            if not self._make_room():  # all threads hang in a collector
                 conn.close()
                 continue
             self.connections[conn] = None
             try:
                 threading.Thread(target=self._handle, args=(conn, peer), daemon=True).start()
             except RuntimeError:  # the process has no more threads, or is exiting
-                self.connections.pop(conn).close()
+                self._end(conn)
+
+    def _make_room(self):
+        if self.room.acquire(blocking=False):
+            return True
+        for conn in list(self.connections):
+            _shut(conn)
+            if self.room.acquire(timeout=0.1):
+                return True
+        return False
 
     def _handle(self, conn, peer):
         try:
@@ -314,9 +332,13 @@ class _Server:
         except Exception:  # the reader is gone
             pass
         finally:
-            self.connections.pop(conn, None)
-            _shut(conn)
-            conn.close()
+            self._end(conn)
+
+    def _end(self, conn):
+        del self.connections[conn]
+        _shut(conn)
+        conn.close()
+        self.room.release()
 
 
 class _Handler(BaseHTTPRequestHandler):
