@@ -28,7 +28,8 @@ func Example() {
 
 // A worker that serves its metrics itself: it registers the port, and its answers carry the headers that say who it is.
 func ExampleWorker_Handler() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (w *Worker) putFinal(ctx context.Context, contentType string, page []byte) 
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	// What is wrong is in the status; a body that breaks off only costs the message its end.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 	return resp.StatusCode, strings.TrimSpace(string(body)), nil

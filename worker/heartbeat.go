@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -56,7 +57,7 @@ func (b *beat) once(ctx context.Context, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, max(timeout, budget))
 	defer cancel()
 	err := b.try(ctx)
-	if ctx.Err() == context.Canceled { //nolint:errorlint // a context's own error, never wrapped
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return // Close, not the agent
 	}
 	b.report(err)

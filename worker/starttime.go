@@ -62,7 +62,7 @@ func bootTime() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20) // the line intr grows with the machine
 	for lines.Scan() {

@@ -206,9 +206,9 @@ class Worker:
         headers = {'Content-Type': 'application/json'}
         if os.environ.get('CONSUL_HTTP_TOKEN'):
             headers['X-Consul-Token'] = os.environ['CONSUL_HTTP_TOKEN']
-        deadline = deadline or time.monotonic() + BUDGET
-        return self._put(self._agent, '/v1/agent/' + path, json.dumps(body).encode() if body else b'', headers,
-                         deadline, allow)
+        deadline = deadline or time.monotonic() + max(BUDGET, TTL / 3)
+        body = json.dumps(body).encode() if body else b''
+        return self._put(self._agent, '/v1/agent/' + path, body, headers, deadline, allow)
 
     def _hand_in(self, deadline):
         page, content_type = self._page(OPENMETRICS, deadline)

@@ -62,8 +62,8 @@ func TestGunicornLosesNothing(t *testing.T) {
 			cmd, url := gunicorn(t, p, args...)
 			p.await(t, "register", 1)
 			for range requests {
-				if resp, _ := fetch(t, http.MethodGet, url+"/fire", nil); resp.StatusCode != http.StatusOK {
-					t.Fatalf("/fire: %s", resp.Status)
+				if got := fetch(t, http.MethodGet, url+"/fire", nil); got.status != http.StatusOK {
+					t.Fatalf("/fire: %+v", got)
 				}
 			}
 			_ = cmd.Process.Signal(end)

@@ -114,8 +114,8 @@ func TestMultiprocessModeIsWarnedOf(t *testing.T) {
 	proc := python(t, p, "PROMETHEUS_MULTIPROC_DIR="+t.TempDir())
 	url := proc.start(t)
 	proc.do(t, "prometheus_client.Counter('reqs', 'h').inc(3)")
-	if _, body := fetch(t, http.MethodGet, url, nil); !strings.Contains(body, "\nreqs_total 3.0\n") {
-		t.Errorf("page:\n%s", body)
+	if page := fetch(t, http.MethodGet, url, nil).body; !strings.Contains(page, "\nreqs_total 3.0\n") {
+		t.Errorf("page:\n%s", page)
 	}
 	if _, err := proc.end(t); err != nil || !strings.Contains(proc.stderr.String(), "PROMETHEUS_MULTIPROC_DIR is set: unset it") {
 		t.Errorf("exit %v, log %s", err, proc.stderr)
@@ -143,9 +143,9 @@ func TestPageIsTheLibrarysOwn(t *testing.T) {
 	}
 	f := func(accept, library, contentType string) {
 		t.Helper()
-		resp, body := fetch(t, http.MethodGet, url, map[string]string{"Accept": accept})
+		page := fetch(t, http.MethodGet, url, map[string]string{"Accept": accept})
 		own := strings.NewReplacer(`\n`, "\n", `\"`, `"`, `\\`, `\`).Replace(proc.do(t, library+"(prometheus_client.REGISTRY).decode()"))
-		got, want := lines(body), lines(own)
+		got, want := lines(page.body), lines(own)
 		hints := []string{
 			"# HELP fedscrape_gauge_mode How the gauges of several workers become one.", "# TYPE fedscrape_gauge_mode gauge",
 			`fedscrape_gauge_mode{metric="inprogress",mode="livesum"} 1.0`,
@@ -155,14 +155,14 @@ func TestPageIsTheLibrarysOwn(t *testing.T) {
 			t.Errorf("Accept %q: got\n%s\nwant\n%s", accept, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		for _, hint := range hints {
-			if strings.Count(body, hint+"\n") != 1 {
+			if strings.Count(page.body, hint+"\n") != 1 {
 				t.Errorf("Accept %q: no line %s", accept, hint)
 			}
 		}
-		if strings.Contains(body, `metric="plain"`) {
+		if strings.Contains(page.body, `metric="plain"`) {
 			t.Error("the library's default is given as a hint")
 		}
-		if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, contentType) {
+		if got := page.header.Get("Content-Type"); !strings.HasPrefix(got, contentType) {
 			t.Errorf("Accept %q: Content-Type %q", accept, got)
 		}
 	}
@@ -179,20 +179,20 @@ func TestServerAnswersAsAWorker(t *testing.T) {
 	start := proc.do(t, "prometheus_client.REGISTRY.get_sample_value('process_start_time_seconds')")
 	f := func(method, path string, status int) {
 		t.Helper()
-		resp, _ := fetch(t, method, strings.TrimSuffix(url, "/metrics")+path, nil)
-		if resp.StatusCode != status || resp.Header.Get("X-Fedscrape-Worker") != proc.do(t, "w.service_id") ||
-			resp.Header.Get("X-Fedscrape-Start") != start {
-			t.Errorf("%s %s: %s %v", method, path, resp.Status, resp.Header)
+		got := fetch(t, method, strings.TrimSuffix(url, "/metrics")+path, nil)
+		if got.status != status || got.header.Get("X-Fedscrape-Worker") != proc.do(t, "w.service_id") ||
+			got.header.Get("X-Fedscrape-Start") != start {
+			t.Errorf("%s %s: %+v", method, path, got)
 		}
 	}
 	f(http.MethodGet, "/metrics", 200)
 	f(http.MethodHead, "/metrics?x=y", 200)
 	f(http.MethodGet, "/", 404)
 	f(http.MethodPost, "/metrics", 501)
-	resp, body := fetch(t, http.MethodGet, url, map[string]string{"Accept-Encoding": "gzip"})
-	reader, err := gzip.NewReader(strings.NewReader(body))
-	if err != nil || resp.Header.Get("Content-Encoding") != "gzip" {
-		t.Fatalf("gzip: %v %v", err, resp.Header)
+	zipped := fetch(t, http.MethodGet, url, map[string]string{"Accept-Encoding": "gzip"})
+	reader, err := gzip.NewReader(strings.NewReader(zipped.body))
+	if err != nil || zipped.header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("gzip: %v %v", err, zipped.header)
 	}
 	if page, err := io.ReadAll(reader); err != nil || !strings.Contains(string(page), "process_start_time_seconds") {
 		t.Errorf("gzip: %v", err)
@@ -201,8 +201,8 @@ func TestServerAnswersAsAWorker(t *testing.T) {
   def describe(self): return []
   def collect(self): raise ValueError('broken collector')
 prometheus_client.REGISTRY.register(Broken())`)
-	if resp, body := fetch(t, http.MethodGet, url, nil); resp.StatusCode != 500 || !strings.Contains(body, "broken collector") {
-		t.Errorf("broken collector: %s %s", resp.Status, body)
+	if got := fetch(t, http.MethodGet, url, nil); got.status != 500 || !strings.Contains(got.body, "broken collector") {
+		t.Errorf("broken collector: %+v", got)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestSlowReadersCannotPileUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { _ = conn.Close() })
 		_, _ = io.WriteString(conn, "GET /metr")
 	}
 	for range 3 {

@@ -128,7 +128,14 @@ func (p *process) start(t *testing.T) string {
 	return "http://127.0.0.1:" + p.do(t, "w.port") + "/metrics"
 }
 
-func fetch(t *testing.T, method, url string, header map[string]string) (*http.Response, string) {
+// answer is what a server says.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func fetch(t *testing.T, method, url string, header map[string]string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
@@ -137,18 +144,21 @@ func fetch(t *testing.T, method, url string, header map[string]string) (*http.Re
 	for key, value := range header {
 		req.Header.Set(key, value)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+	client := &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		Timeout:   30 * time.Second,
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := strconv.Atoi(resp.Header.Get("Content-Length")); method != http.MethodHead && (err != nil || n != len(body)) {
-		t.Errorf("%s %s: Content-Length %q of %d bytes", method, url, resp.Header.Get("Content-Length"), len(body))
+	if length := resp.Header.Get("Content-Length"); method != http.MethodHead && length != strconv.Itoa(len(body)) {
+		t.Errorf("%s %s: Content-Length %q of %d bytes", method, url, length, len(body))
 	}
-	return resp, string(body)
+	return answer{resp.StatusCode, resp.Header, string(body)}
 }
