@@ -244,17 +244,19 @@ func (p *peer) wakesNot(t *testing.T, path string, change func()) {
 }
 
 // staysBlocked is wakesNot for a change that does move the index: a query that arrives only after it is lawfully
-// answered at once, so one of several tries must have been in time.
+// answered at once. That cannot be seen from outside, so each try gives the query more time to arrive.
 func (p *peer) staysBlocked(t *testing.T, path string, change func()) {
 	t.Helper()
-	for range 5 {
+	const tries = 6
+	for try := range tries {
 		_, blocked := p.block(t, path, quietWait.String())
+		<-time.After(time.Duration(try) * 100 * time.Millisecond)
 		change()
 		if a := <-blocked; a.err == nil && a.elapsed >= quietWait {
 			return
 		}
 	}
-	t.Errorf("%s: woken five times of five", path)
+	t.Errorf("%s: woken %d times of %d", path, tries, tries)
 }
 
 // sameJSON compares a body with what was recorded, indexes and the node's own description apart.
