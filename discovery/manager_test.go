@@ -101,11 +101,7 @@ func TestEqualContentIsNotTold(t *testing.T) {
 	r.await(t, "the worker", workers(1))
 	before := len(consul.asked("/v1/health/"))
 	consul.change(func() {}) // the index goes on, the list is the same
-	for began := time.Now(); len(consul.asked("/v1/health/")) < before+2; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > deadline {
-			t.Fatal("not asked again")
-		}
-	}
+	attempts(t, consul, before+2)
 	r.quiet(t, 0)
 }
 
@@ -141,7 +137,7 @@ func TestApplyKeepsWhatIsTheSame(t *testing.T) {
 	rules := "\nrelabel_configs: [{target_label: zone, replacement: %s, source_labels: [__meta_consul_dc], regex: 'dc(.)'}]"
 	r := start(t, job(t, "webapp", sd+fmt.Sprintf(rules, "a")))
 	r.await(t, "the worker", workers(1))
-	blocked(t, consul, 2)
+	attempts(t, consul, 2) // the second one waits for a change
 	r.Apply([]Job{job(t, "webapp", sd+fmt.Sprintf(rules, "a"))})
 	r.quiet(t, 0)
 	r.Apply([]Job{job(t, "webapp", sd+fmt.Sprintf(rules, "b"))})
@@ -150,16 +146,6 @@ func TestApplyKeepsWhatIsTheSame(t *testing.T) {
 	}
 	if n := len(consul.asked("/v1/health/")); n != 2 {
 		t.Errorf("asked %d times, the watch was not kept", n)
-	}
-}
-
-// blocked waits until so many questions have been asked, the last of which waits for a change.
-func blocked(t *testing.T, consul *fakeConsul, questions int) {
-	t.Helper()
-	for began := time.Now(); len(consul.asked("/v1/health/")) < questions; time.Sleep(5 * time.Millisecond) {
-		if time.Since(began) > deadline {
-			t.Fatal("no blocking question")
-		}
 	}
 }
 
@@ -181,8 +167,12 @@ func TestApplyStopsAndStarts(t *testing.T) {
 		}
 		return got["webapp"] && got["new"]
 	})
+	before := len(consul.asked("/v1/health/service/webapp"))
 	consul.register("webapp", "web1", "10.0.0.5", 40003)
 	r.quiet(t, 300*time.Millisecond)
+	if n := len(consul.asked("/v1/health/service/webapp")); n != before {
+		t.Error("the old watch goes on")
+	}
 	if n := testutil.CollectAndCount(r.metrics.updates); n != 2 {
 		t.Errorf("%d jobs in the metrics", n)
 	}

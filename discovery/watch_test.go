@@ -92,7 +92,8 @@ func TestWatchPace(t *testing.T) {
 	}
 	f("small", 0, 999, 100*time.Millisecond)
 	f("big", 0, 1000, time.Second)
-	f("refresh_interval", 5*time.Second, 1000, 5*time.Second)
+	f("refresh_interval", 5*time.Second, 1, 5*time.Second)
+	f("refresh_interval of a big list", 5*time.Second, 1000, 5*time.Second)
 	f("a short refresh_interval", time.Millisecond, 1, 100*time.Millisecond)
 }
 
