@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/urfave/cli/v2"
+
+	"github.com/fedscrape/fedscrape/config"
+)
+
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config.file", Value: "fedscrape.yml", EnvVars: env("config.file"), Usage: "configuration `FILE`"}
+}
+
+func webConfigFlag() cli.Flag {
+	return &cli.StringFlag{Name: "web.config.file", EnvVars: env("web.config.file"), Usage: "`FILE` with TLS and basic auth of the web endpoints, as exporter-toolkit has it"}
+}
+
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "check",
+		Usage: "check configuration files, without starting anything",
+		Description: `Errors name file, line and key, such as
+fedscrape.yml:12: federate_configs[0].gauge_modes[1].mode: unknown mode "livsum" (all, liveall, ...)`,
+		Flags:  []cli.Flag{configFlag(), webConfigFlag()},
+		Action: check,
+	}
+}
+
+func check(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	file := c.String("config.file")
+	cfg, err := config.Load(file)
+	if err == nil {
+		for _, w := range cfg.Warnings {
+			fmt.Fprintf(c.App.ErrWriter, "%s: warning: %s\n", file, w)
+		}
+		fmt.Fprintf(c.App.Writer, "%s: good, %d jobs\n", file, len(cfg.Jobs))
+	}
+	if webFile := c.String("web.config.file"); webFile != "" {
+		webErr := web.Validate(webFile)
+		if webErr != nil {
+			webErr = fmt.Errorf("%s: %w", webFile, webErr)
+		} else {
+			fmt.Fprintf(c.App.Writer, "%s: good\n", webFile)
+		}
+		err = errors.Join(err, webErr)
+	}
+	return err
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fedscrape/fedscrape/config"
+)
+
+// demoKillInterval is how often the demo kills a worker, without any warning to it.
+const demoKillInterval = 10 * time.Second
+
+func demoCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "demo",
+		Usage: "show it all on one machine: registry, worker processes and federator, a worker killed every 10s",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "web.listen-address", Value: "127.0.0.1:9390", EnvVars: env("web.listen-address"), Usage: "`ADDRESS` of the federator"},
+			&cli.StringFlag{Name: "registry.listen-address", Value: "127.0.0.1:0", EnvVars: env("registry.listen-address"), Usage: "`ADDRESS` of the embedded registry; port 0 picks one"},
+			&cli.IntFlag{Name: "workers", Value: 4, EnvVars: env("workers"), Usage: "`NUMBER` of worker processes"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			if n := c.Int("workers"); n < 1 || n > 256 {
+				return usagef("--workers %d: want 1 to 256", n)
+			}
+			d := &demo{
+				web: c.String("web.listen-address"), registryAddress: c.String("registry.listen-address"),
+				workers: c.Int("workers"), stdout: c.App.Writer, stderr: c.App.ErrWriter,
+				kill: demoKillInterval, opened: make(chan string, 1),
+			}
+			return d.run(c.Context)
+		},
+	}
+}
+
+// demo is registry, workers and federator in one process tree.
+type demo struct {
+	web, registryAddress string
+	workers              int
+	stdout, stderr       io.Writer
+	kill                 time.Duration
+	opened               chan string // the federator's address, once it listens
+
+	registry *registryServer
+}
+
+func (d *demo) run(ctx context.Context) (err error) {
+	level := promslog.NewLevel()
+	_ = level.Set("warn")
+	logger := promslog.New(&promslog.Config{Level: level, Writer: d.stderr})
+	if d.registry, err = openRegistry(d.registryAddress, logger); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.registry.close()) }()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.registry.serve(ctx) })
+	group.Go(func() error { return d.serve(ctx, logger) })
+	group.Go(func() error {
+		select {
+		case address := <-d.opened:
+			return d.runWorkers(ctx, "http://"+address)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return group.Wait()
+}
+
+// serve runs the federator as `fedscrape serve` does.
+func (d *demo) serve(ctx context.Context, logger *slog.Logger) error {
+	s := &service{
+		logger: logger, load: d.config, listen: []string{d.web},
+		opened: func(address string) { d.opened <- address },
+	}
+	return s.run(ctx)
+}
+
+func (d *demo) config() (*config.Config, error) {
+	return config.Parse("demo.yml", fmt.Appendf(nil, `
+federate_configs:
+  - job_name: demo
+    consul_sd_configs:
+      - server: %s
+        services: [demo]
+`, d.registry.address()))
+}
+
+// runWorkers keeps the worker processes, and kills and replaces one of them at each interval.
+func (d *demo) runWorkers(ctx context.Context, federator string) error {
+	slots := make([]*exec.Cmd, d.workers)
+	defer func() {
+		for _, w := range slots {
+			endWorker(w)
+		}
+	}()
+	for i := range slots {
+		w, err := d.startWorker(federator)
+		if err != nil {
+			return err
+		}
+		slots[i] = w
+	}
+	d.explain(federator)
+	ticker := time.NewTicker(d.kill)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		i := rand.IntN(len(slots))
+		pid := slots[i].Process.Pid
+		endWorker(slots[i])
+		w, err := d.startWorker(federator)
+		if err != nil {
+			return err
+		}
+		slots[i] = w
+		fmt.Fprintf(d.stdout, "killed worker process %d (kill -9), started %d: the merged counters go on\n", pid, w.Process.Pid)
+	}
+}
+
+// startWorker starts this program again as a worker. It ends when the pipe to it does, so it never outlives the demo.
+func (d *demo) startWorker(federator string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program for the demo's workers: %w", err)
+	}
+	w := exec.Command(self, demoWorkerName) //nolint:noctx // ended by endWorker, which waits for it
+	w.Env = append(os.Environ(), "CONSUL_HTTP_ADDR="+d.registry.address(), "FEDSCRAPE_URL="+federator, "FEDSCRAPE_DISABLE=")
+	w.Stderr = d.stderr
+	if _, err := w.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("start a demo worker: %w", err)
+	}
+	if err := w.Start(); err != nil {
+		return nil, fmt.Errorf("start a demo worker: %w", err)
+	}
+	return w, nil
+}
+
+// endWorker kills a worker process as an out-of-memory kill would, and waits for it.
+func endWorker(w *exec.Cmd) {
+	if w != nil {
+		_ = w.Process.Kill()
+		_ = w.Wait()
+	}
+}
+
+// explain says what to look at.
+func (d *demo) explain(url string) {
+	fmt.Fprintf(d.stdout, `fedscrape demo: %d worker processes of one instance, one is killed and replaced every %s. Ctrl-C ends all.
+
+  what a person sees    %s/
+  the merged endpoint   %s/merged?job=demo&instance=demo-app
+  a counter of all      curl -s '%s/merged?job=demo&instance=demo-app' | grep ^demo_requests_total
+  for each worker       %s/sd/workers
+
+For Prometheus:
+
+  scrape_configs:
+    - job_name: fedscrape
+      http_sd_configs:
+        - url: %s/sd/instances
+
+`, d.workers, d.kill, url, url, url, url, url)
+}

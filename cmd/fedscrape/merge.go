@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/fedscrape/fedscrape/exposition"
+	"github.com/fedscrape/fedscrape/merge"
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+func mergeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "merge",
+		Usage:     "merge exposition files or URLs to standard output, with the federator's own rules",
+		ArgsUsage: "[FILE|URL|-]...",
+		Description: `Each argument is one worker's page: a file, an http(s) URL, or - for standard input. A worker's name is the
+file's base name without its extension. Input is OpenMetrics where it ends in # EOF, else Prometheus text.
+
+   fedscrape merge --gauge-mode 'inprogress_.*=livesum' 1.prom 2.prom
+   fedscrape merge --departed dead.prom http://127.0.0.1:40001/metrics http://127.0.0.1:40002/metrics`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Value: "text", EnvVars: env("format"), Usage: "`FORMAT` of the output: text or openmetrics"},
+			&cli.StringFlag{Name: "worker-label", Value: "worker_id", EnvVars: env("worker-label"), Usage: "`LABEL` that names the worker on gauges of mode all"},
+			&cli.StringSliceFlag{Name: "gauge-mode", EnvVars: env("gauge-mode"), Usage: "`NAME=MODE`: the mode of the gauges whose whole name matches the regular expression; repeatable, the first match decides"},
+			&cli.StringFlag{Name: "default-gauge-mode", Value: "liveall", EnvVars: env("default-gauge-mode"), Usage: "`MODE` of all other gauges"},
+			&cli.StringSliceFlag{Name: "departed", EnvVars: env("departed"), Usage: "`FILE` of a worker that has departed; repeatable"},
+		},
+		Action: func(c *cli.Context) error {
+			m, err := newMerger(c)
+			if err != nil {
+				return err
+			}
+			return m.run(c.Context)
+		},
+	}
+}
+
+// merger is one run of the merge command.
+type merger struct {
+	options  merge.Options
+	encoding exposition.Encoding
+	departed []string
+	inputs   []string
+	stdin    io.Reader
+	stdout   io.Writer
+
+	fold  *merge.Fold
+	table *exposition.Table
+	names map[string]int
+	added int
+}
+
+func newMerger(c *cli.Context) (*merger, error) {
+	m := &merger{
+		options: merge.NewOptions(), departed: c.StringSlice("departed"), inputs: c.Args().Slice(),
+		stdin: c.App.Reader, stdout: c.App.Writer, names: map[string]int{},
+	}
+	if err := noFlagsAfter(m.inputs); err != nil {
+		return nil, err
+	}
+	if len(m.inputs)+len(m.departed) == 0 {
+		return nil, usagef("nothing to merge: name files, URLs, or - for standard input")
+	}
+	switch format := c.String("format"); format {
+	case "text":
+		m.encoding = exposition.Negotiate("text/plain;version=0.0.4;escaping=allow-utf-8")
+	case "openmetrics":
+		m.encoding = exposition.Negotiate("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8")
+	default:
+		return nil, usagef("--format: unknown format %q (text, openmetrics)", format)
+	}
+	m.options.WorkerLabel = c.String("worker-label")
+	m.options.DepartedLimit = len(m.departed)
+	if err := m.modes(c.String("default-gauge-mode"), c.StringSlice("gauge-mode")); err != nil {
+		return nil, err
+	}
+	if err := m.options.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return m, nil
+}
+
+func (m *merger) modes(fallback string, rules []string) (err error) {
+	if m.options.DefaultGaugeMode, err = merge.ParseMode(fallback); err != nil {
+		return usagef("--default-gauge-mode: %w", err)
+	}
+	for _, rule := range rules {
+		at := strings.LastIndexByte(rule, '=')
+		if at < 0 {
+			return usagef("--gauge-mode %q: want NAME=MODE", rule)
+		}
+		mode, err := merge.ParseMode(rule[at+1:])
+		if err != nil {
+			return usagef("--gauge-mode %q: %w", rule, err)
+		}
+		match, err := merge.NewRegexp(rule[:at])
+		if err != nil {
+			return usagef("--gauge-mode %q: %w", rule, err)
+		}
+		m.options.GaugeModes = append(m.options.GaugeModes, merge.GaugeRule{Match: match, Mode: mode})
+	}
+	return nil
+}
+
+func (m *merger) run(ctx context.Context) error {
+	m.fold, m.table = merge.New(m.options), exposition.NewTable(1<<30)
+	now := time.Now()
+	var bad []error
+	for i, input := range append(m.departed, m.inputs...) {
+		inc, err := m.add(ctx, input, now)
+		if err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", input, err))
+			continue
+		}
+		if i < len(m.departed) {
+			m.fold.Depart(inc, now, false)
+		}
+	}
+	if len(bad) > 0 {
+		return errors.Join(bad...)
+	}
+	return exposition.Encode(m.stdout, m.encoding, m.fold.Families(now))
+}
+
+// add takes one input in as a worker.
+func (m *merger) add(ctx context.Context, input string, now time.Time) (*merge.Incarnation, error) {
+	body, err := m.read(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	m.added++
+	inc := m.fold.Add(merge.Spec{Key: input, WorkerID: m.name(input), Born: time.Unix(int64(m.added), 0)})
+	stage := inc.Stage()
+	stage.DefaultStamp = int64(m.added) // without timestamps the later argument is newer
+	page := exposition.NewPage(exposition.SniffFormat(body), m.table, stage, exposition.Limits{}, nil)
+	if _, err := page.Write(body); err != nil {
+		return nil, err
+	}
+	if err := page.Close(true); err != nil {
+		return nil, err
+	}
+	m.fold.SetUp(inc, true)
+	m.fold.Commit(stage, now)
+	return inc, nil
+}
+
+// name is the worker's: the base name without extension, made unique.
+func (m *merger) name(input string) string {
+	name := input
+	if u, err := url.Parse(input); err == nil && u.Host != "" {
+		name = u.Host
+	} else if input != "-" {
+		name = filepath.Base(input)
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+	}
+	if m.names[name]++; m.names[name] > 1 {
+		return fmt.Sprintf("%s~%d", name, m.names[name])
+	}
+	return name
+}
+
+func (m *merger) read(ctx context.Context, input string) ([]byte, error) {
+	switch {
+	case input == "-":
+		return io.ReadAll(m.stdin)
+	case strings.HasPrefix(input, "http://") || strings.HasPrefix(input, "https://"):
+		return fetch(ctx, input)
+	}
+	body, err := os.ReadFile(input)
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the name is said already
+	}
+	return body, err
+}
+
+func fetch(ctx context.Context, url string) (body []byte, err error) {
+	client, err := scraper.NewClient(scraper.NewOptions())
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	err = client.Fetch(ctx, url, 0, func(r *scraper.Response) (err error) {
+		body, err = io.ReadAll(r.Body)
+		return err
+	})
+	return body, err
+}
