@@ -123,8 +123,8 @@ class Worker:
         self._federator = urlsplit(env('FEDSCRAPE_URL')) if env('FEDSCRAPE_URL') else None
         self._gone.acquire()
         self._thread = threading.Thread(target=self._run, name='fedscrape', daemon=True)
+        _at_exit_call(self)  # first: a signal handler may raise here
         self._thread.start()
-        _at_exit_call(self)
         self._tried.wait(BUDGET)
 
     # All below runs in the thread: a signal handler that raises, as gunicorn's do, can interrupt only the main one.
