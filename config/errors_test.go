@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,12 +60,12 @@ func TestBadStructure(t *testing.T) {
 }
 
 func TestBombOfAliases(t *testing.T) {
-	text := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	var text strings.Builder
+	text.WriteString("a: &a [x,x,x,x,x,x,x,x,x,x]\n")
 	for c := 'b'; c < 'k'; c++ {
-		prev := "*" + string(c-1)
-		text += string(c) + ": &" + string(c) + " [" + strings.TrimSuffix(strings.Repeat(prev+",", 10), ",") + "]\n"
+		fmt.Fprintf(&text, "%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ","))
 	}
-	wrong(t, text, "1: document contains excessive aliasing")
+	wrong(t, text.String(), "1: document contains excessive aliasing")
 }
 
 func TestUnknownKeys(t *testing.T) {
@@ -114,6 +115,8 @@ func TestBadValues(t *testing.T) {
 	f("gauge_modes: [{mode: sum}]", "gauge_modes[0].match: is missing")
 	f("gauge_modes: [{match: a}]", "gauge_modes[0].mode: is missing")
 	f("gauge_modes: [{match: a, mode: sum}, {match: [x], mode: sum}]", "gauge_modes[1].match: is a list, expected a text")
+	f("gauge_modes: [{match: {regexp: '('}, mode: sum}]", "gauge_modes[0].match: is a mapping, expected a text")
+	f("gauge_modes: [{match: {regexp: a}, mode: sum}]", "gauge_modes[0].match: is a mapping, expected a text")
 	f("when_empty: keep", `when_empty: unknown value "keep" (fail, serve)`)
 	f("departed_limit: -1", "departed_limit: must not be negative")
 	f("departed_retention: x", `departed_retention: not a valid duration string: "x"`)
@@ -157,6 +160,8 @@ func TestJobNames(t *testing.T) {
 func TestErrorsInGlobalComeOnce(t *testing.T) {
 	jobs := "federate_configs:\n  - {job_name: a, consul_sd_configs: [{}]}\n  - {job_name: b, consul_sd_configs: [{}]}\n"
 	wrong(t, "global:\n  series_limit: 0\n"+jobs, "2: global.series_limit: must be more than 0")
+	wrong(t, "global:\n  series_limit: 0\n"+strings.ReplaceAll(jobs, "[{}]", "[{}], series_limit: 1"),
+		"2: global.series_limit: must be more than 0")
 	wrong(t, "global:\n  relabel_configs: [{action: hashmod, target_label: a}]\n"+jobs,
 		"2: global.relabel_configs[0]: relabel configuration for hashmod requires non-zero modulus")
 	wrong(t, "global: {bearer_token: a, bearer_token_file: b}\n"+jobs,

@@ -96,7 +96,8 @@ func (r *report) checkKeys(n *yaml.Node, t reflect.Type, path string) {
 	switch {
 	case n.Tag == "!!float" && t.Kind() == reflect.Int:
 		r.add(n.Line, path, fmt.Sprintf("%q is not a whole number", n.Value))
-	case isText(t): // that this is a mapping or a list is for checkValues to say
+	case isText(t):
+		r.checkText(n, path)
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		r.checkStruct(n, t, path)
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
@@ -107,6 +108,14 @@ func (r *report) checkKeys(n *yaml.Node, t reflect.Type, path string) {
 		for i, c := range n.Content {
 			r.checkKeys(resolve(c), t.Elem(), index(path, i))
 		}
+	}
+}
+
+// checkText keeps the yaml library from filling the wrapper of a regular expression as if it were a mapping, which
+// would go round its anchors.
+func (r *report) checkText(n *yaml.Node, path string) {
+	if n.Kind != yaml.ScalarNode {
+		r.add(n.Line, path, fmt.Sprintf("is %s, expected a text", found(n)))
 	}
 }
 

@@ -6,13 +6,10 @@ import (
 	"testing"
 )
 
-// job wraps a job's lines; the first is line 4 of the file.
+// jobText wraps a job's lines; the first is line 4 of the file.
 func jobText(lines string) string {
-	text := "federate_configs:\n  - job_name: webapp\n    static_configs: [{targets: [127.0.0.1:9000]}]\n"
-	for line := range strings.Lines(strings.TrimSpace(lines) + "\n") {
-		text += "    " + line
-	}
-	return text
+	const head = "federate_configs:\n  - job_name: webapp\n    static_configs: [{targets: [127.0.0.1:9000]}]\n"
+	return head + "    " + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n    ") + "\n"
 }
 
 func parse(t *testing.T, text string) *Config {

@@ -69,7 +69,7 @@ func (r *report) locate(whole inherited, t reflect.Type, path string, err error)
 	if err == nil {
 		return
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // its parts are wanted, not its causes
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			r.locate(whole, t, path, e)
 		}

@@ -76,27 +76,29 @@ func splitLine(text string) (int, string) {
 
 // pathAt finds the path of the key in a line. It follows no alias, so that no tree is too much for it.
 func pathAt(n *yaml.Node, line int, key, path string) string {
-	switch n.Kind {
-	case yaml.DocumentNode, yaml.SequenceNode:
-		for i, c := range n.Content {
-			if n.Kind == yaml.SequenceNode {
-				c, path := c, index(path, i)
-				if found := pathAt(c, line, key, path); found != "" {
-					return found
-				}
-			} else if found := pathAt(c, line, key, path); found != "" {
-				return found
-			}
+	if n.Kind == yaml.MappingNode {
+		return pathInMapping(n, line, key, path)
+	}
+	for i, c := range n.Content {
+		at := path
+		if n.Kind == yaml.SequenceNode {
+			at = index(path, i)
 		}
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			k := n.Content[i]
-			if k.Line == line && k.Value == key {
-				return join(path, key)
-			}
-			if found := pathAt(n.Content[i+1], line, key, join(path, k.Value)); found != "" {
-				return found
-			}
+		if found := pathAt(c, line, key, at); found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+func pathInMapping(n *yaml.Node, line int, key, path string) string {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if k.Line == line && k.Value == key {
+			return join(path, key)
+		}
+		if found := pathAt(n.Content[i+1], line, key, join(path, k.Value)); found != "" {
+			return found
 		}
 	}
 	return ""

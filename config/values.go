@@ -80,12 +80,11 @@ func expected(t reflect.Type) (text string, number bool) {
 }
 
 func found(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
+	if n.Kind == yaml.MappingNode {
 		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	default:
-		return "a single value"
 	}
+	if n.Kind == yaml.SequenceNode {
+		return "a list"
+	}
+	return "a single value"
 }

@@ -16,7 +16,7 @@ import (
 
 func TestFetchAuthenticates(t *testing.T) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("X-Tenant"))
+		_, _ = fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("X-Tenant"))
 	})
 	for _, tt := range []struct {
 		name, want string
@@ -46,10 +46,10 @@ func TestFetchOAuth2(t *testing.T) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
 			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, `{"access_token":"abc","token_type":"Bearer"}`)
+			_, _ = fmt.Fprint(w, `{"access_token":"abc","token_type":"Bearer"}`)
 			return
 		}
-		fmt.Fprint(w, r.Header.Get("Authorization"))
+		_, _ = fmt.Fprint(w, r.Header.Get("Authorization"))
 	})
 	c := newTestClient(t, func(o *Options) {
 		o.HTTPClient.OAuth2 = &promconfig.OAuth2{ClientID: "id", ClientSecret: "secret", TokenURL: u + "/token"}
@@ -63,7 +63,7 @@ func TestFetchOAuth2(t *testing.T) {
 func TestFetchTLS(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprint(w, r.Proto)
+			_, _ = fmt.Fprint(w, r.Proto)
 			w.(http.Flusher).Flush() // no Content-Length
 		}))
 		s.EnableHTTP2 = http2

@@ -66,11 +66,14 @@ type wire struct {
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.r.Read(p)
-	if err == nil || err == io.EOF { //nolint:errorlint // a reader's end is io.EOF itself; wrapped it is a cause
+	if err == nil || isEnd(err) {
 		return n, err
 	}
 	return n, failure(w.ctx, w.limit, "body not complete", err)
 }
+
+// isEnd tells a reader's end, which is io.EOF itself, from a cause that wraps it.
+func isEnd(err error) bool { return err == io.EOF } //nolint:errorlint // as said
 
 // limited fails once more than size bytes came. Nothing over the limit is passed on.
 type limited struct {
@@ -116,7 +119,7 @@ func (g *gunzip) Read(p []byte) (n int, err error) {
 		}
 	}
 	n, err = g.gz.Read(p)
-	if err == nil || err == io.EOF { //nolint:errorlint // as in wire
+	if err == nil || isEnd(err) {
 		return n, err
 	}
 	return n, gunzipError(err)

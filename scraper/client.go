@@ -80,7 +80,7 @@ func (c *Client) Fetch(ctx context.Context, url string, timeout time.Duration, h
 	if err != nil {
 		return failure(ctx, limit, "no answer", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	return c.receive(ctx, limit, resp, handle)
 }
 

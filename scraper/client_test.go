@@ -27,7 +27,7 @@ func TestFetchAsksAsPrometheusDoes(t *testing.T) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		w.Header().Set("X-Fedscrape-Worker", "webapp-h-17-1")
 		w.Header().Set("X-Fedscrape-Start", "1700000000.25")
-		fmt.Fprintln(w, "up 1")
+		_, _ = fmt.Fprintln(w, "up 1")
 	})
 	page, r, err := get(newTestClient(t, nil), u, 2500*time.Millisecond)
 	if err != nil || page != "up 1\n" {
@@ -50,7 +50,7 @@ func TestFetchAsksAsPrometheusDoes(t *testing.T) {
 }
 
 func TestFetchAsksForGzipOnlyWhereConfigured(t *testing.T) {
-	u := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Accept-Encoding")) })
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.Header.Get("Accept-Encoding")) })
 	page, _, err := get(newTestClient(t, func(o *Options) { o.EnableCompression = true }), u, 0)
 	if err != nil || page != "gzip" {
 		t.Errorf("asked for %q, error %v", page, err)
@@ -115,7 +115,7 @@ func TestFetchFollowsRedirectsWhereConfigured(t *testing.T) {
 		case "/loop":
 			http.Redirect(w, r, "/loop", http.StatusFound)
 		default:
-			fmt.Fprint(w, "page")
+			_, _ = fmt.Fprint(w, "page")
 		}
 	})
 	c := newTestClient(t, func(o *Options) { o.HTTPClient.FollowRedirects = true })
@@ -171,7 +171,7 @@ func TestFetchKeepsSecretsOutOfErrors(t *testing.T) {
 }
 
 func TestFetchPassesTheHandlersErrorOn(t *testing.T) {
-	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "page") })
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "page") })
 	want := errors.New("line 3: expected a number")
 	err := newTestClient(t, nil).Fetch(context.Background(), u, 0, func(*Response) error { return want })
 	if err != want { //nolint:errorlint // as it is
@@ -202,7 +202,7 @@ func TestFetchKeepsConnections(t *testing.T) {
 			_, _ = w.Write(gzipped([]byte("up 1\n")))
 			return
 		}
-		fmt.Fprint(w, strings.Repeat("x", 100_000))
+		_, _ = fmt.Fprint(w, strings.Repeat("x", 100_000))
 	}))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -229,10 +229,10 @@ func TestFetchKeepsConnections(t *testing.T) {
 
 func TestFetchReusesAfterAHandlerThatStopsAtThePagesEnd(t *testing.T) {
 	var conns atomic.Int32
-	u := serveRaw(t, func(conn net.Conn, quit <-chan struct{}) {
+	u := serveRaw(t, func(conn net.Conn, _ <-chan struct{}) {
 		conns.Add(1)
 		for {
-			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n# EOF\n\r\n0\r\n\r\n")
+			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n# EOF\n\r\n1\r\n\n\r\n0\r\n\r\n")
 			if _, rerr := conn.Read(make([]byte, 4096)); err != nil || rerr != nil {
 				return
 			}
@@ -279,7 +279,7 @@ fedscrape_scrapes_total{job="webapp",result="timeout"} 1
 
 func TestFetchTimeoutIsThatOfTheJobAtMost(t *testing.T) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"))
+		_, _ = fmt.Fprint(w, r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"))
 	})
 	c := newTestClient(t, func(o *Options) { o.ScrapeTimeout = model.Duration(3 * time.Second) })
 	for timeout, want := range map[time.Duration]string{0: "3", time.Minute: "3", time.Second: "1"} {

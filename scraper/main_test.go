@@ -42,7 +42,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 // serveRaw answers each connection with what talk writes after one request came. talk's quit ends with the test.
 func serveRaw(t *testing.T, talk func(conn net.Conn, quit <-chan struct{})) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func serveRaw(t *testing.T, talk func(conn net.Conn, quit <-chan struct{})) stri
 				return
 			}
 			wg.Go(func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				_, _ = conn.Read(make([]byte, 4096))
 				talk(conn, quit)
 			})
