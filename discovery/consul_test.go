@@ -190,6 +190,8 @@ func TestAllServices(t *testing.T) {
 		}
 		return got["all"] == 2 && got["tagged"] == 1
 	})
+	consul.change(func() { consul.tags["webapp"] = []string{"x"} })
+	r.await(t, "the tag gone", func(u Update) bool { return u.Job == "tagged" && len(u.Workers) == 0 && u.Answered })
 	consul.register("late", "web1", "10.0.0.5", 40003)
 	r.await(t, "a new service", func(u Update) bool { return u.Job == "all" && len(u.Workers) == 3 && u.Answered })
 	consul.change(func() { delete(consul.services, "other") })
