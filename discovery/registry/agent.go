@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -206,7 +207,7 @@ func (s *Server) agentSelf(*http.Request, string) (*response, error) {
 			"Name": s.opts.Node, "Addr": s.opts.Address, "Port": 0, "Status": 1,
 			"Tags": object{"dc": s.opts.Datacenter, "role": "consul", "id": s.nodeID, "build": Version + ":fedscrape"},
 		},
-		"Stats": object{"agent": object{"services": fmt.Sprint(services), "checks": fmt.Sprint(checks)}},
+		"Stats": object{"agent": object{"services": strconv.Itoa(services), "checks": strconv.Itoa(checks)}},
 		"Meta":  nodeMeta(),
 	}}, nil
 }

@@ -96,17 +96,13 @@ func ttlExpires(t *testing.T, p *peer) {
 func ttlRestarts(t *testing.T, p *peer) {
 	const body = `{"Name":"restart","Check":{"TTL":"1s","Status":"passing"}}`
 	p.register(t, body)
-	start := time.Now()
-	for i := 0; time.Since(start) < 2500*time.Millisecond; i++ {
-		if i%2 == 0 {
-			p.ok(t, http.MethodPut, "/v1/agent/check/pass/service:restart", "")
-		} else {
-			p.ok(t, http.MethodPut, "/v1/agent/service/register", body)
+	for path, body := range map[string]string{"service/register": body, "check/pass/service:restart": ""} {
+		for start := time.Now(); time.Since(start) < 1500*time.Millisecond; <-time.After(100 * time.Millisecond) {
+			p.ok(t, http.MethodPut, "/v1/agent/"+path, body)
+			if status, _ := p.status(t, "restart"); status != "passing" {
+				t.Fatalf("%s: %s after %v", path, status, time.Since(start))
+			}
 		}
-		if status, _ := p.status(t, "restart"); status != "passing" {
-			t.Fatalf("%s after %v", status, time.Since(start))
-		}
-		<-time.After(100 * time.Millisecond)
 	}
 	p.wantStatus(t, "restart", "critical", "TTL expired")
 }

@@ -225,7 +225,7 @@ func gzipped(t *testing.T, p *peer) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		if got := resp.Header.Get("Content-Encoding"); got != want || resp.Header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s, %q: %q, want %q; Vary %q", path, accept, got, want, resp.Header.Get("Vary"))
 		}
@@ -275,7 +275,7 @@ func tokensAccepted(t *testing.T, p *peer) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+		if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d", header[0], resp.StatusCode)
 		}
 	}

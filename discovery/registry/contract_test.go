@@ -106,7 +106,7 @@ func (p *peer) send(ctx context.Context, method, path, body string) (a answer) {
 	if err != nil {
 		return answer{err: err}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, string(text), time.Since(start), err}
 }

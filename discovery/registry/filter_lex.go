@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,7 +51,7 @@ func newToken(text string) (token, error) {
 
 // isValue tells a token that can be compared with.
 func (t token) isValue() bool {
-	return t.quoted || !strings.Contains("()==!=", t.text)
+	return t.quoted || !slices.Contains([]string{"(", ")", "==", "!="}, t.text)
 }
 
 // selectorPart is a name, or what stands in brackets.

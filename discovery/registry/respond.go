@@ -32,8 +32,8 @@ func fail(status int, format string, args ...any) error {
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	var answer *answerError
-	if !errors.As(err, &answer) {
+	answer, ok := errors.AsType[*answerError](err)
+	if !ok {
 		answer = &answerError{status: http.StatusInternalServerError, text: err.Error()}
 	}
 	writeText(w, answer.status, answer.text)
@@ -121,8 +121,7 @@ func decodeBody(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fail(http.StatusRequestEntityTooLarge, "Request body too large, max size: %d bytes", tooLarge.Limit)
 	}
 	if err != nil {

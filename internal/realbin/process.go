@@ -92,7 +92,7 @@ func get(ctx context.Context, url string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
 	return resp.StatusCode, string(body), err
 }
@@ -118,12 +118,12 @@ func free(ctx context.Context, port int) bool {
 	if err != nil {
 		return false
 	}
-	defer tcp.Close()
+	defer func() { _ = tcp.Close() }()
 	udp, err := config.ListenPacket(ctx, "udp", addr)
 	if err != nil {
 		return false
 	}
-	defer udp.Close()
+	defer func() { _ = udp.Close() }()
 	return true
 }
 

@@ -140,7 +140,8 @@ func refused(t *testing.T, addr string) {
 	if addr == "" {
 		t.SkipNow() // the part is missing, and was reported so
 	}
-	if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+	dialer := net.Dialer{Timeout: time.Second}
+	if conn, err := dialer.DialContext(t.Context(), "tcp", addr); err == nil {
 		_ = conn.Close()
 		t.Errorf("%s still answers", addr)
 	}
