@@ -253,12 +253,28 @@ func (f *Federator) Instances() []InstanceStatus {
 	return list
 }
 
-// WorkerLabel is the worker label of an instance's job; worker_id where the instance is not known.
-func (f *Federator) WorkerLabel(job, instance string) string {
+// Known gives the known instances, of one job label where it is not empty, sorted.
+func (f *Federator) Known(job string) []discovery.InstanceID {
+	var list []discovery.InstanceID
+	for _, in := range f.all() {
+		if job == "" || in.key.job == job {
+			list = append(list, discovery.InstanceID{Job: in.key.job, Instance: in.key.instance})
+		}
+	}
+	return list
+}
+
+// WorkerLabel is the worker label of a job label's instances; worker_id where there are none.
+func (f *Federator) WorkerLabel(job string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if in := f.instances[instanceKey{job, instance}]; in != nil {
-		return in.workerLabel()
+	if j := f.job(job); j != nil {
+		return j.Merge.WorkerLabel
+	}
+	for k, in := range f.instances {
+		if k.job == job {
+			return in.workerLabel()
+		}
 	}
 	return "worker_id"
 }

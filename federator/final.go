@@ -69,23 +69,25 @@ func (f *Federator) ownerOf(job, instance string) (*Job, *Instance) {
 
 // lookUp asks the registry for a worker that is not known. An authenticated request is believed without it.
 func (f *Federator) lookUp(ctx context.Context, job *Job, final *Final) (discovery.Worker, error) {
-	unknown := &FinalError{FinalUnknown, fmt.Errorf("unknown worker %q of job %q: it is not registered", final.ServiceID, final.Job)}
-	var w discovery.Worker
-	found, err := false, error(nil)
+	var found []discovery.Worker
+	var err error
 	if f.lookup != nil {
-		w, found, err = f.lookup(ctx, job.Name, final.ServiceID)
+		found, err = f.lookup(ctx, job.Name, final.ServiceID)
+	}
+	for _, w := range found {
+		if w.Job == final.Job && w.Instance == final.Instance {
+			return w, nil
+		}
 	}
 	switch {
-	case found && w.Job == final.Job && w.Instance == final.Instance:
-		return w, nil
 	case final.Authenticated:
-		w = discovery.Worker{ServiceID: final.ServiceID, Key: "final\x00" + final.ServiceID}
+		w := discovery.Worker{ServiceID: final.ServiceID, Key: "final\x00" + final.ServiceID}
 		w.Job, w.Instance, w.WorkerID = final.Job, final.Instance, final.ServiceID
 		return w, nil
 	case err != nil:
-		return w, &FinalError{FinalNotReady, fmt.Errorf("ask the registry for worker %q: %w", final.ServiceID, err)}
+		return discovery.Worker{}, &FinalError{FinalNotReady, fmt.Errorf("ask the registry for worker %q: %w", final.ServiceID, err)}
 	}
-	return w, unknown
+	return discovery.Worker{}, &FinalError{FinalUnknown, fmt.Errorf("unknown worker %q of job %q: it is not registered", final.ServiceID, final.Job)}
 }
 
 // join makes a looked-up worker present, in its instance, which it may be the first to make known.

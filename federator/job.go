@@ -62,5 +62,6 @@ func (j *Job) relabelFunc() exposition.RelabelFunc {
 	}
 }
 
-// Lookup asks the registry of a job at once for one worker, without waiting for the watch.
-type Lookup func(ctx context.Context, job, serviceID string) (worker discovery.Worker, found bool, err error)
+// Lookup asks the registry of a job at once for the workers with a service ID (one for each node that has it), without
+// waiting for the watch.
+type Lookup func(ctx context.Context, job, serviceID string) ([]discovery.Worker, error)

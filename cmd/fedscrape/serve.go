@@ -130,7 +130,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	return s.runParts(ctx, registry)
 }
 
-func (s *service) lookUp(ctx context.Context, job, serviceID string) (discovery.Worker, bool, error) {
+func (s *service) lookUp(ctx context.Context, job, serviceID string) ([]discovery.Worker, error) {
 	return s.manager.Lookup(ctx, job, serviceID)
 }
 
