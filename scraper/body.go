@@ -69,7 +69,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err == nil || isEnd(err) {
 		return n, err
 	}
-	return n, failure(w.ctx, w.limit, "body not complete", err)
+	// Half a page is a bad page of a worker that is there, not a refusal.
+	return n, failure(w.ctx, w.limit, "body not complete", ResultParse, err)
 }
 
 // isEnd tells a reader's end, which is io.EOF itself, from a cause that wraps it.

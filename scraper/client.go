@@ -78,7 +78,7 @@ func (c *Client) Fetch(ctx context.Context, url string, timeout time.Duration, h
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return failure(ctx, limit, "no answer", err)
+		return failure(ctx, limit, "no answer", ResultRefused, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return c.receive(ctx, limit, resp, handle)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,6 +141,9 @@ func TestFetchRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := get(c, tt.url, 0)
 			f(t, err, ResultRefused, tt.text)
+			if got, want := errors.Is(err, syscall.ECONNREFUSED), tt.url == closed.URL; got != want {
+				t.Errorf("is ECONNREFUSED: %v, want %v", got, want)
+			}
 		})
 	}
 }
@@ -153,6 +157,9 @@ func TestFetchNamesABrokenProxy(t *testing.T) {
 	})
 	_, _, err := get(c, "http://192.0.2.1:1/metrics", 0)
 	f(t, err, ResultRefused, "proxy: connection refused")
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		t.Error("it is the proxy that is gone, not the worker")
+	}
 }
 
 func TestFetchKeepsSecretsOutOfErrors(t *testing.T) {

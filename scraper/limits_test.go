@@ -186,7 +186,7 @@ func TestFetchCutBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			page, r, err := get(newTestClient(t, nil), raw(t, answer), 0)
-			f(t, err, ResultRefused, "connection closed too early")
+			f(t, err, ResultParse, "connection closed too early")
 			if page != "up 1\n" || !r.LengthTold {
 				t.Errorf("page %q, %+v", page, r)
 			}
@@ -200,7 +200,7 @@ func TestFetchFailsWhereTheHandlerLooksAway(t *testing.T) {
 		_, _ = io.ReadAll(r.Body)
 		return nil
 	})
-	f(t, err, ResultRefused, "connection closed too early")
+	f(t, err, ResultParse, "connection closed too early")
 }
 
 func TestFetchBodyErrorSurvivesWrapping(t *testing.T) {
@@ -209,7 +209,7 @@ func TestFetchBodyErrorSurvivesWrapping(t *testing.T) {
 		_, err := io.ReadAll(r.Body)
 		return fmt.Errorf("line 2: %w", err)
 	})
-	if e, ok := errors.AsType[*Error](err); !ok || e.Result != ResultRefused || !strings.HasPrefix(err.Error(), "line 2: ") {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Result != ResultParse || !strings.HasPrefix(err.Error(), "line 2: ") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -34,8 +34,9 @@ func (c *Client) deadline(timeout time.Duration) deadline {
 	return deadline{own, "scrape_timeout"}
 }
 
-// failure says why a request or its body did not go through. missing is what the deadline cut.
-func failure(ctx context.Context, limit deadline, missing string, err error) *Error {
+// failure says why a request or its body did not go through. missing is what the deadline cut; broken is the result
+// where the connection failed. Only where nobody listens the cause is syscall.ECONNREFUSED: such a worker is gone.
+func failure(ctx context.Context, limit deadline, missing string, broken Result, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -47,7 +48,11 @@ func failure(ctx context.Context, limit deadline, missing string, err error) *Er
 	case strings.Contains(err.Error(), "server response headers exceeded"): // net/http exports no error for it
 		return &Error{ResultTooLarge, errors.New("headers larger than 10MB")}
 	default:
-		return &Error{ResultRefused, errors.New(shorten(reason(err)))}
+		text := shorten(reason(err))
+		if text == syscall.ECONNREFUSED.Error() {
+			return &Error{broken, syscall.ECONNREFUSED}
+		}
+		return &Error{broken, errors.New(text)}
 	}
 }
 
@@ -64,7 +69,7 @@ func reason(err error) string {
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
+		return syscall.ECONNREFUSED.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed too early"
 	case errors.Is(err, os.ErrDeadlineExceeded):
