@@ -35,9 +35,10 @@ func wakeUps(t *testing.T, p *peer) {
 	p.wakes(t, health+"?passing", pass)
 	p.wakes(t, "/v1/health/node/n1", warn)
 	p.staysBlocked(t, catalog, func() { pass(); warn() })
-	for _, path := range []string{health, catalog, health + "?stale", health + "?consistent", "/v1/health/service/wake-absent"} {
+	for _, path := range []string{health, catalog, health + "?stale", health + "?consistent"} {
 		p.wakesNot(t, path, func() { other(); goes() })
 	}
+	p.staysBlocked(t, "/v1/health/service/wake-absent", func() { other(); goes() })
 	p.wakesNot(t, "/v1/health/node/n1", other)
 	goes()
 	for _, path := range []string{"/v1/catalog/services", "/v1/catalog/node/n1", "/v1/catalog/node-services/n1"} {
