@@ -133,7 +133,7 @@ func (p *peer) register(t *testing.T, body string) {
 		reg.ID = reg.Name
 	}
 	t.Cleanup(func() {
-		p.send(context.Background(), http.MethodPut, "/v1/agent/service/deregister/"+reg.ID, "") //nolint:usetesting // the test's context is over
+		p.send(context.Background(), http.MethodPut, "/v1/agent/service/deregister/"+reg.ID, "")
 	})
 	p.eventually(t, reg.ID+" in health", func() bool { return p.find(t, reg.Name, reg.ID) != nil })
 }
