@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fedscrape/fedscrape/merge"
-	"github.com/fedscrape/fedscrape/scraper"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
+
+	"github.com/fedscrape/fedscrape/merge"
+	"github.com/fedscrape/fedscrape/scraper"
 )
 
 func load(t *testing.T, name string) *Config {

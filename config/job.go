@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
 	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/merge"
 	"github.com/fedscrape/fedscrape/relabel"
 	"github.com/fedscrape/fedscrape/scraper"
-	"github.com/prometheus/common/model"
-	"go.yaml.in/yaml/v3"
 )
 
 // file is the shape of the file.

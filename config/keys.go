@@ -6,8 +6,9 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/fedscrape/fedscrape/discovery"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/fedscrape/fedscrape/discovery"
 )
 
 var (

@@ -63,7 +63,7 @@ func expected(t reflect.Type) (text string, number bool) {
 	if isText(t) {
 		return "a text", false
 	}
-	switch t.Kind() { //nolint:exhaustive // the rest is text
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false", true
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:

@@ -30,7 +30,7 @@ func (e Encoding) ContentType() string {
 // Of equals the first wins.
 func Negotiate(accept string) Encoding {
 	best, bestQ := Encoding{Format: Text, Version: "0.0.4", Escaping: model.UnderscoreEscaping}, 0.0
-	for _, clause := range strings.Split(accept, ",") {
+	for clause := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(strings.TrimSpace(clause))
 		if err != nil {
 			continue

@@ -23,8 +23,7 @@ func (f *Federator) Final(ctx context.Context, final Final) error {
 
 func (f *Federator) countFinal(job *Job, err error) {
 	result := "ok"
-	var e *FinalError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*FinalError](err); ok {
 		result = [...]string{FinalBad: "bad", FinalUnknown: "unknown", FinalTooLarge: "too_large", FinalNotReady: "not_ready"}[e.Kind]
 	}
 	if job != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/fedscrape/fedscrape/discovery"
@@ -52,7 +53,7 @@ func (j *Job) relabelFunc() exposition.RelabelFunc {
 		}
 		result := make(exposition.Labels, 0, len(in))
 		out.Range(func(l labels.Label) {
-			if l.Name == labels.MetricName {
+			if l.Name == model.MetricNameLabel {
 				name = l.Value
 				return
 			}

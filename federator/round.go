@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/fedscrape/fedscrape/scraper"
@@ -183,8 +184,8 @@ func (in *Instance) fail(m *member, err error) {
 	if m.registered {
 		return
 	}
-	switch result := scraper.ResultOf(err); {
-	case result == scraper.ResultRefused || result == scraper.ResultWrongWorker:
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED) || scraper.ResultOf(err) == scraper.ResultWrongWorker:
 		in.depart(m, reasonVanished, time.Now())
 	case m.failures >= 2:
 		in.depart(m, reasonExpired, time.Now())

@@ -102,11 +102,8 @@ func (f *Fold) metaConflicts(list []Conflict) []Conflict {
 		}
 		for name, m := range inc.metas {
 			n := newest[name]
-			switch {
-			case n == nil:
+			if n == nil {
 				newest[name] = m
-				continue
-			case n == m:
 				continue
 			}
 			if n.help != m.help && n.help != "" && m.help != "" {

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -18,12 +19,8 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	}
 	f.decideLayout()
 	inc.present, inc.up, inc.departedAt = false, false, now
-	for name, mode := range inc.hints {
-		f.hints[name] = mode
-	}
-	for name, m := range inc.metas {
-		f.metas[name] = m
-	}
+	maps.Copy(f.hints, inc.hints)
+	maps.Copy(f.metas, inc.metas)
 	f.layout, f.held = false, false
 	if certain {
 		f.fold(inc, now)
@@ -181,6 +178,7 @@ func (f *Fold) foldGauges(inc *Incarnation, now time.Time) {
 		case ModeAll:
 			all.slots = append(all.slots, slot)
 			all.values = append(all.values, v)
+		default: // live modes end with the worker; an average needs all of its workers
 		}
 	}
 	if all.at = inc.departedAt; len(all.slots) > 0 && now.Sub(all.at) <= f.opts.DepartedGauges {

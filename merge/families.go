@@ -19,7 +19,7 @@ func (f *Fold) Families(now time.Time) []exposition.Family {
 	f.accumulate(now)
 	families := make([]exposition.Family, 0, len(f.families))
 	for _, fam := range f.inOrder() {
-		if out := f.render(fam, now); len(out.Series) > 0 {
+		if out := f.render(fam); len(out.Series) > 0 {
 			families = append(families, out)
 		}
 	}
@@ -79,6 +79,7 @@ func (f *Fold) addPresent(inc *Incarnation) {
 			if inc.up {
 				f.gauge(slot).all = append(f.gauge(slot).all, member{inc.WorkerID, inc, v})
 			}
+		case classSkip, classDropped:
 		}
 	}
 	f.addMixed(inc)
@@ -115,7 +116,7 @@ func (f *Fold) addBetween(slot Slot, v sum) {
 }
 
 // render gives a family as it is shown.
-func (f *Fold) render(fam *family, now time.Time) exposition.Family {
+func (f *Fold) render(fam *family) exposition.Family {
 	out := exposition.Family{Name: fam.name, Type: fam.winner}
 	v := fam.variants[fam.winner]
 	if v == nil || fam.name == hintFamily {

@@ -149,7 +149,7 @@ func TestHistogramBounds(t *testing.T) {
 	wantShow(t, f, t0, both)
 	f.FoldExpired(t0.Add(2 * time.Hour))
 	wantShow(t, f, t0, "h 2:8 +Inf:8 sum:7 count:8") // a bound that only folded sums have
-	page(f, b, t0, hist("h", 1, 2, 1, inf, 1)...)   // reset, told by the counts
+	page(f, b, t0, hist("h", 1, 2, 1, inf, 1)...)    // reset, told by the counts
 	wantShow(t, f, t0, "h 2:9 +Inf:9 sum:8 count:9")
 	f.Depart(b, t0, true)
 	wantShow(t, f, t0, "h 1:5 2:9 +Inf:9 sum:8 count:9")

@@ -137,6 +137,7 @@ func (f *Fold) addDeparted(inc *Incarnation, now time.Time) {
 			if gone <= f.opts.DepartedGauges && !f.taken(inc.WorkerID) {
 				f.addGauge(inc, raw, slot, inc.last[i])
 			}
+		default: // live modes end with the worker
 		}
 	}
 }

@@ -22,14 +22,6 @@ func (t *sums) at(slot Slot) *sum {
 
 func (t *sums) add(slot Slot, v float64) { t.at(slot).add(v) }
 
-func (t *sums) get(slot Slot) sum {
-	i := sort.Search(len(t.slots), func(i int) bool { return t.slots[i] >= slot })
-	if i < len(t.slots) && t.slots[i] == slot {
-		return t.values[i]
-	}
-	return sum{}
-}
-
 // drop forgets a slot.
 func (t *sums) drop(slot Slot) {
 	if i := sort.Search(len(t.slots), func(i int) bool { return t.slots[i] >= slot }); i < len(t.slots) && t.slots[i] == slot {

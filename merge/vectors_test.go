@@ -44,7 +44,7 @@ func vectorPages(t *testing.T, dir string) []string {
 	t.Helper()
 	live, _ := filepath.Glob(filepath.Join(dir, "w*.prom"))
 	dead, _ := filepath.Glob(filepath.Join(dir, "dead*.prom"))
-	pages := append(dead, live...)
+	pages := slices.Concat(dead, live)
 	if len(pages) == 0 {
 		t.Fatal("no pages")
 	}
@@ -179,7 +179,6 @@ func compareSamples(t *testing.T, what string, got, want map[string]float64) {
 		}
 	}
 }
-
 
 // near allows for the rounding of the other side: client_python adds floats in the order of its files, here the sum
 // is the exact one rounded once.

@@ -100,7 +100,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, page *federat
 }
 
 func acceptsGzip(r *http.Request) bool {
-	for _, clause := range strings.Split(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+	for clause := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		coding, params, _ := strings.Cut(clause, ";")
 		if strings.TrimSpace(coding) == "gzip" {
 			q := strings.ReplaceAll(params, " ", "")

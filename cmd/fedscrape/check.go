@@ -37,16 +37,16 @@ func check(c *cli.Context) error {
 	cfg, err := config.Load(file)
 	if err == nil {
 		for _, w := range cfg.Warnings {
-			fmt.Fprintf(c.App.ErrWriter, "%s: warning: %s\n", file, w)
+			_, _ = fmt.Fprintf(c.App.ErrWriter, "%s: warning: %s\n", file, w)
 		}
-		fmt.Fprintf(c.App.Writer, "%s: good, %d jobs\n", file, len(cfg.Jobs))
+		_, _ = fmt.Fprintf(c.App.Writer, "%s: good, %d jobs\n", file, len(cfg.Jobs))
 	}
 	if webFile := c.String("web.config.file"); webFile != "" {
 		webErr := web.Validate(webFile)
 		if webErr != nil {
 			webErr = fmt.Errorf("%s: %w", webFile, webErr)
 		} else {
-			fmt.Fprintf(c.App.Writer, "%s: good\n", webFile)
+			_, _ = fmt.Fprintf(c.App.Writer, "%s: good\n", webFile)
 		}
 		err = errors.Join(err, webErr)
 	}

@@ -42,7 +42,7 @@ func newDemoApp(reg prometheus.Registerer) *demoApp {
 		}, []string{"path"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "demo_in_flight_requests", Help: "Requests under way."}),
 	}
-	hint := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	hint := prometheus.NewGaugeVec(prometheus.GaugeOpts{ //nolint:promlinter // the name is fedscrape's word to workers
 		Name: "fedscrape_gauge_mode", Help: "How fedscrape is to merge a gauge.",
 	}, []string{"metric", "mode"})
 	hint.WithLabelValues("demo_in_flight_requests", "livesum").Set(1)

@@ -177,8 +177,7 @@ func (m *merger) read(ctx context.Context, input string) ([]byte, error) {
 		return fetch(ctx, input)
 	}
 	body, err := os.ReadFile(input)
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err // the name is said already
 	}
 	return body, err

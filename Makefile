@@ -1,0 +1,37 @@
+# What runs here is pinned: Consul, Prometheus, promtool and golangci-lint are Go tools in modules of their own, built once
+# into ${XDG_CACHE_HOME:-~/.cache}/fedscrape. CONTRIBUTING.md says what each target is for.
+
+.PHONY: build test tools lint format fuzz bench clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o fedscrape ./cmd/fedscrape
+
+tools:
+	tools/build.sh consul
+	tools/build.sh prometheus
+	tools/build.sh promtool
+
+test: tools
+	tools/test.sh
+
+lint:
+	"$$(tools/build.sh golangci-lint)" run ./...
+
+format:
+	"$$(tools/build.sh golangci-lint)" fmt ./...
+
+FUZZTIME ?= 30s
+
+fuzz:
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \
+		done; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean:
+	rm -f fedscrape
