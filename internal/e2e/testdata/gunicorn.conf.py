@@ -1,0 +1,12 @@
+import os
+import sys
+
+sys.path.insert(0, os.environ['FEDSCRAPE_HELPER'])
+
+import fedscrape_worker  # noqa: E402
+
+workers = 4
+
+
+def post_worker_init(worker):
+    fedscrape_worker.start('webapp')
