@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -72,6 +73,9 @@ func startChild(t *testing.T, dir string, env []string, name string, args ...str
 	t.Cleanup(func() {
 		if c.cmd.ProcessState == nil {
 			_ = c.end(syscall.SIGTERM)
+		}
+		if strings.Contains(c.log.String(), "DATA RACE") {
+			t.Error("data race")
 		}
 		if t.Failed() {
 			t.Logf("%s %v:\n%s", filepath.Base(name), args, c.log)
