@@ -1,9 +1,6 @@
 package federator
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // depart moves a present worker's part to the ledger, exactly once.
 func (in *Instance) depart(m *member, reason string, now time.Time) {
@@ -14,7 +11,7 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	certain := reason == reasonGoodbye || reason == reasonReplaced
 	in.fold.Depart(m.inc, now, certain)
 	if certain {
-		in.folded[m.worker.Key] = identity{start: m.start, at: now, goodbye: reason == reasonGoodbye}
+		in.folded.remember(m.worker.Key, identity{m.start, now, reason == reasonGoodbye, m.worker.ServiceID})
 	} else {
 		in.departed[m.worker.Key] = m
 	}
@@ -36,22 +33,14 @@ func (in *Instance) countDeparture(reason string) {
 
 // settle folds what has been apart for long enough, and forgets identities that are old.
 func (in *Instance) settle(now time.Time) {
-	for _, key := range in.fold.FoldExpired(now) {
-		if m := in.departed[key]; m != nil {
-			in.folded[key] = identity{start: m.start, at: now}
-		}
-	}
+	in.fold.FoldExpired(now)
 	for key, m := range in.departed {
 		if !in.fold.Keeps(m.inc) {
 			delete(in.departed, key)
-			if _, ok := in.folded[key]; !ok {
-				in.folded[key] = identity{start: m.start, at: now}
-			}
+			in.folded.remember(key, identity{m.start, now, false, m.worker.ServiceID})
 		}
 	}
-	old := func(_ string, id identity) bool { return now.Sub(id.at) > in.job.Merge.InstanceRetention }
-	maps.DeleteFunc(in.folded, old)
-	maps.DeleteFunc(in.finals, old)
+	in.folded.expire(now, in.job.Merge.InstanceRetention)
 	in.logConflicts()
 }
 

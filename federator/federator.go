@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/ledger"
 )
 
 // Options of a Federator.
@@ -19,6 +20,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Lookup     Lookup
+	// Ledger keeps what must not be forgotten; the caller closes it, after Close. nil is memory.
+	Ledger ledger.Store
 }
 
 // Federator owns the instances of all jobs. It is safe for concurrent use.
@@ -26,6 +29,7 @@ type Federator struct {
 	logger  *slog.Logger
 	metrics *metrics
 	lookup  Lookup
+	ledger  ledger.Store
 
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
@@ -47,8 +51,11 @@ type update struct {
 
 // New gives a federator without jobs. Close must be called.
 func New(o Options) *Federator {
+	if o.Ledger == nil {
+		o.Ledger = ledger.NewMemory()
+	}
 	f := &Federator{
-		logger: o.Logger, metrics: newMetrics(o.Registerer), lookup: o.Lookup,
+		logger: o.Logger, metrics: newMetrics(o.Registerer), lookup: o.Lookup, ledger: o.Ledger,
 		updates: map[string]update{}, instances: map[instanceKey]*Instance{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())

@@ -109,7 +109,7 @@ func (f *Federator) join(job *Job, w discovery.Worker) *Instance {
 	return in
 }
 
-func (in *Instance) saidGoodbye(key string) bool { return in.folded[key].goodbye }
+func (in *Instance) saidGoodbye(key string) bool { return in.folded.byKey[key].Goodbye }
 
 // knows tells whether the worker is present, kept apart, or has handed in before.
 func (in *Instance) knows(final *Final) bool {
@@ -131,8 +131,7 @@ func (in *Instance) byServiceID(id string) *member {
 
 // handedIn tells whether this incarnation's final snapshot was taken before.
 func (in *Instance) handedIn(final *Final) bool {
-	start, ok := in.finals[final.ServiceID]
-	return ok && sameStart(start.start, final.StartTime)
+	return in.folded.handedIn(final.ServiceID, final.StartTime)
 }
 
 // final reads the page and folds the worker. Until it is whole nothing has changed.
@@ -193,6 +192,5 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	}
 	m.start = final.StartTime
 	in.depart(m, reasonGoodbye, now)
-	in.finals[final.ServiceID] = identity{start: final.StartTime, at: now}
 	return nil
 }

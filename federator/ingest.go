@@ -122,7 +122,7 @@ func (in *Instance) identify(m *member, g *ingest, now time.Time) error {
 	start := g.startTime()
 	in.takeOver(m, g, start, now)
 	switch {
-	case m.folded.start > 0 && start > 0 && !sameStart(m.folded.start, start):
+	case m.folded.Start > 0 && start > 0 && !sameStart(m.folded.Start, start):
 		in.fold.SetBase(m.inc, false) // another process than the folded one, under the same key
 		m.folded = identity{}
 	case m.start > 0 && start > 0 && !sameStart(m.start, start):

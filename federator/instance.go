@@ -27,11 +27,9 @@ type Instance struct {
 	fold    *merge.Fold
 	table   *exposition.Table
 	members map[string]*member // present ones, by key
-	// departed are kept apart by the fold and may return; folded are identities of those that may not, and when they
-	// were folded.
+	// departed are kept apart by the fold and may return; folded are the identities of those that may not.
 	departed map[string]*member
-	folded   map[string]identity
-	finals   map[string]identity // of those that said goodbye, by service ID
+	folded   *identities
 	round    *round
 	page     *Page
 	pageErr  error
@@ -41,13 +39,6 @@ type Instance struct {
 	idle     time.Time // since when there is no present worker
 	counts   counts
 	conflict map[conflictKey]bool // as of the last round
-}
-
-// identity is what stays known of an incarnation that is folded.
-type identity struct {
-	start   float64 // Unix seconds, 0 where it was not known
-	at      time.Time
-	goodbye bool // it handed in its final snapshot
 }
 
 // counts are the instance's own counters.
@@ -70,7 +61,7 @@ func newInstance(f *Federator, k instanceKey, job *Job, now time.Time) *Instance
 	return &Instance{
 		federator: f, key: k, logger: f.logger.With("job", k.job, "instance", k.instance),
 		job: job, fold: merge.New(job.Merge), table: exposition.NewTable(maxLines), members: map[string]*member{},
-		departed: map[string]*member{}, folded: map[string]identity{}, finals: map[string]identity{}, idle: now,
+		departed: map[string]*member{}, folded: openIdentities(f.ledger, k, f.logger), idle: now,
 		counts: counts{departed: map[string]int{}}, conflict: map[conflictKey]bool{},
 	}
 }
@@ -152,8 +143,8 @@ func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
 		in.logger.Info("Worker is back", "worker_id", w.WorkerID, "address", w.Address)
 		return m
 	}
-	id, folded := in.folded[w.Key]
-	if folded && id.goodbye {
+	id, folded := in.folded.byKey[w.Key]
+	if folded && id.Goodbye {
 		return nil
 	}
 	m := in.join(w, folded, now)

@@ -19,6 +19,7 @@ import (
 	"github.com/fedscrape/fedscrape/config"
 	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/federator"
+	"github.com/fedscrape/fedscrape/ledger"
 	"github.com/fedscrape/fedscrape/web"
 )
 
@@ -118,7 +119,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, registry.close()) }()
-	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp})
+	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp, Ledger: ledger.NewMemory()})
 	defer s.federator.Close()
 	s.manager = discovery.NewManager(nil, s.logger, s.metrics, s.federator.Update)
 	if err := s.apply(cfg); err != nil {
