@@ -59,14 +59,17 @@ type Stage struct {
 	values []float64
 	stamps map[Slot]int64
 	metas  map[string]*meta
+	before map[string]*meta // of the last snapshot; not written any more
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }
 
 // Stage begins a page. Several may be under way for one incarnation; each Commit takes one whole.
 func (inc *Incarnation) Stage() *Stage {
+	inc.fold.mu.Lock()
+	defer inc.fold.mu.Unlock()
 	return &Stage{
-		inc: inc, slots: make([]Slot, 0, len(inc.slots)+16), values: make([]float64, 0, len(inc.slots)+16),
+		inc: inc, before: inc.metas, slots: make([]Slot, 0, len(inc.slots)+16), values: make([]float64, 0, len(inc.slots)+16),
 		metas: make(map[string]*meta, len(inc.metas)),
 	}
 }
@@ -96,7 +99,7 @@ func (st *Stage) Sample(slot Slot, value float64, timestamp int64, hasTimestamp 
 
 // Meta implements exposition.Sink.
 func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
-	if old := st.inc.metas[family]; old != nil && old.help == help && old.unit == unit {
+	if old := st.before[family]; old != nil && old.help == help && old.unit == unit {
 		st.metas[family] = old
 		return
 	}
