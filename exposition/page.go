@@ -108,6 +108,9 @@ func (p *Page) fail(err error, line []byte) error {
 // take reads one line, without its end. The table is read-locked.
 func (p *Page) take(line []byte) error {
 	p.line++
+	if len(line) > maxLine {
+		return p.fail(errLongLine, line)
+	}
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
 	}

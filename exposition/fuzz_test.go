@@ -1,0 +1,219 @@
+package exposition
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+)
+
+// seeds are the pages of client_python's workers and handmade ones.
+func seeds(f *testing.F, more ...string) {
+	f.Helper()
+	paths, err := filepath.Glob("../testdata/multiprocess/*/*.prom")
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, path := range paths {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	for _, body := range more {
+		f.Add([]byte(body))
+	}
+}
+
+// parsed is a sample as the second opinion has it: all labels, the name among them, value bits, timestamp.
+func secondOpinion(p textparse.Parser) (samples []string, err error) {
+	for {
+		entry, err := p.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return samples, nil
+		case err != nil:
+			return samples, err
+		case entry != textparse.EntrySeries:
+			continue
+		}
+		var lset labels.Labels
+		p.Labels(&lset)
+		_, ts, v := p.Series()
+		at := int64(-1)
+		if ts != nil {
+			at = *ts
+		}
+		samples = append(samples, sampleText(lset, v, at))
+	}
+}
+
+func sampleText(lset labels.Labels, v float64, at int64) string {
+	bits := math.Float64bits(v)
+	if math.IsNaN(v) {
+		bits = 1 // every NaN is one
+	}
+	var b strings.Builder
+	lset.Range(func(l labels.Label) {
+		if l.Value != "" { // to Prometheus an empty label is none
+			fmt.Fprintf(&b, "%q=%q,", l.Name, l.Value)
+		}
+	})
+	return fmt.Sprintf("%s %x %d", b.String(), bits, at)
+}
+
+// rebuilt gives a sample that we read as the page had it, with name and le or quantile.
+func (c *collector) rebuilt(i int, format Format) string {
+	id := c.ids[c.at[i]]
+	name := id.Family
+	b := labels.NewScratchBuilder(len(id.Labels) + 2)
+	for _, l := range id.Labels {
+		b.Add(l.Name, l.Value)
+	}
+	switch id.Part {
+	case PartBucket:
+		name += "_bucket"
+		b.Add("le", labels.FormatOpenMetricsFloat(id.Bound))
+	case PartQuantile:
+		b.Add("quantile", labels.FormatOpenMetricsFloat(id.Bound))
+	case PartSum:
+		name += map[bool]string{true: "_gsum", false: "_sum"}[id.Type == GaugeHistogram]
+	case PartCount:
+		name += map[bool]string{true: "_gcount", false: "_count"}[id.Type == GaugeHistogram]
+	case PartCreated:
+		name = strings.TrimSuffix(name, "_total") + "_created"
+	}
+	b.Add(labels.MetricName, name)
+	b.Sort()
+	return sampleText(b.Labels(), c.vals[i], c.times[i])
+}
+
+// compare reads a page both ways. tolerated tells whether a page that only we take, or only the other, is a known
+// difference.
+func compare(t *testing.T, format Format, body []byte, other textparse.Parser, tolerated func(body []byte, ours, theirs error) bool) {
+	c := newCollector()
+	ours := readPage(format, NewTable(1000), c, string(body), true)
+	want, theirs := secondOpinion(other)
+	if (ours == nil) != (theirs == nil) {
+		if !tolerated(body, ours, theirs) {
+			t.Fatalf("%q\nours: %v\ntheirs: %v", body, ours, theirs)
+		}
+		return
+	}
+	if ours != nil {
+		return
+	}
+	if len(c.at) != len(want) {
+		t.Fatalf("%q\n%d samples, want %d: %q", body, len(c.at), len(want), want)
+	}
+	for i := range want {
+		if got := c.rebuilt(i, format); got != want[i] && !boundRespelled(want[i]) {
+			t.Fatalf("%q\nsample %d is %s\nwant %s", body, i, got, want[i])
+		}
+	}
+}
+
+// boundRespelled allows for le and quantile that textparse leaves as they are: -0, and under other labels of the name.
+func boundRespelled(sample string) bool {
+	return strings.Contains(sample, `"le"=`) || strings.Contains(sample, `"quantile"=`)
+}
+
+func FuzzTextMatchesTextparse(f *testing.F) {
+	seeds(f, "x 1\n", "x{a=\"b\"} 1 2\n", "# HELP x\n", "# TYPE x counter\nx 1", "{\"a b\",\"c d\"=\"e\"} 1\n", "x{a=\"\\\\\\\"\\n\"} NaN\n", "x 1 \n\t\n#\n")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > 1<<16 {
+			return
+		}
+		compare(t, Text, body, textparse.NewPromParser(body, labels.NewSymbolTable(), false), textTolerated)
+	})
+}
+
+// textTolerated lists where text pages may be judged differently.
+func textTolerated(body []byte, ours, theirs error) bool {
+	switch {
+	case bytes.ContainsAny(body, "\r\x00"): // CRLF; textparse ends at a NUL byte
+		return true
+	case ours != nil && strings.Contains(ours.Error(), errTwice.Error()): // the scrape loop refuses it there
+		return true
+	case ours != nil && quotedNewline(body): // textparse lets a quoted string go over several lines
+		return true
+	}
+	return false
+}
+
+// quotedNewline tells whether some line has a quote that it does not close.
+func quotedNewline(body []byte) bool {
+	for line := range bytes.Lines(body) {
+		quotes := 0
+		for i := range line {
+			if line[i] == '"' && !escaped(line, i) {
+				quotes++
+			}
+		}
+		if quotes%2 == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+func FuzzOpenMetricsMatchesTextparse(f *testing.F) {
+	seeds(f, "# EOF\n", "# TYPE x counter\nx_total 1 # {a=\"b\"} 1 2\n# EOF\n", "# UNIT x_s s\n# EOF\n", "# TYPE s stateset\ns{s=\"a\"} 1\n# EOF", "x{} 1 1.5\n# EOF\n")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > 1<<16 {
+			return
+		}
+		compare(t, OpenMetrics, body, textparse.NewOpenMetricsParser(body, labels.NewSymbolTable()), openMetricsTolerated)
+	})
+}
+
+// openMetricsTolerated lists where OpenMetrics pages may be judged differently.
+func openMetricsTolerated(body []byte, ours, theirs error) bool {
+	switch {
+	case bytes.ContainsAny(body, "\r\x00"):
+		return true
+	case ours != nil && strings.Contains(ours.Error(), errTwice.Error()):
+		return true
+	case ours != nil && quotedNewline(body):
+		return true
+	}
+	return false
+}
+
+// FuzzSplit reads a page in two pieces, cut anywhere, and in one.
+func FuzzSplit(f *testing.F) {
+	f.Add([]byte("# TYPE x counter\nx{a=\"b\"} 12\ny 1"), uint16(25))
+	paths, _ := filepath.Glob("../testdata/multiprocess/*/w*.prom")
+	for i, path := range paths {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body, uint16(i*37))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, at uint16) {
+		whole, split := newCollector(), newCollector()
+		wantErr := readPage(Text, NewTable(100), whole, string(body), true)
+		p := NewPage(Text, NewTable(100), split, Limits{}, nil)
+		cut := min(int(at), len(body))
+		_, err := p.Write(body[:cut])
+		if err == nil {
+			_, err = p.Write(body[cut:])
+		}
+		if err == nil {
+			err = p.Close(true)
+		}
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) || strings.Join(split.lines, "\n") != strings.Join(whole.lines, "\n") {
+			t.Fatalf("cut at %d: %v %q\nwhole: %v %q", cut, err, split.lines, wantErr, whole.lines)
+		}
+	})
+}
