@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/fedscrape/fedscrape/federator"
 )
@@ -38,27 +39,30 @@ var finalStatus = map[federator.FinalErrorKind]int{
 	federator.FinalTooLarge: http.StatusRequestEntityTooLarge, federator.FinalNotReady: http.StatusServiceUnavailable,
 }
 
+// finalTimeout is how long a worker may take for its last page: it has a second to end in, and no reader of a body may
+// be held for ever.
+const finalTimeout = 10 * time.Second
+
 // final takes a worker's last snapshot.
 func (s *Server) final(w http.ResponseWriter, r *http.Request) {
 	final := federator.Final{
 		Job: r.URL.Query().Get("job"), Instance: r.URL.Query().Get("instance"),
 		ServiceID: r.Header.Get("X-Fedscrape-Worker"), ContentType: r.Header.Get("Content-Type"), Body: r.Body,
 	}
-	_, _, final.Authenticated = r.BasicAuth() // checked before: exporter-toolkit asks for it where it is configured
-	final.Authenticated = final.Authenticated && s.options.ConfigFile != ""
 	start, err := strconv.ParseFloat(r.Header.Get("X-Fedscrape-Start"), 64)
-	switch {
-	case final.Job == "" || final.Instance == "":
-		refuse(w, http.StatusBadRequest, "job and instance are needed: /api/v1/final?job=JOB&instance=INSTANCE")
+	switch missing := missingParams(final.Job, final.Instance); {
+	case missing != "":
+		refuse(w, http.StatusBadRequest, "%s missing: want /api/v1/final?job=JOB&instance=INSTANCE", missing)
 		return
 	case final.ServiceID == "":
-		refuse(w, http.StatusBadRequest, "the header X-Fedscrape-Worker is needed: the worker's service ID")
+		refuse(w, http.StatusBadRequest, "the header X-Fedscrape-Worker is missing: the worker's service ID")
 		return
 	case err != nil || !(start > 0) || math.IsInf(start, 0):
-		refuse(w, http.StatusBadRequest, "the header X-Fedscrape-Start is needed: when the process started, in Unix seconds")
+		refuse(w, http.StatusBadRequest, "the header X-Fedscrape-Start is missing or wrong: want when the process started, in Unix seconds")
 		return
 	}
-	final.StartTime = start
+	final.StartTime, final.Authenticated = start, s.authenticated(r)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(finalTimeout))
 	s.takeFinal(w, r, final)
 }
 

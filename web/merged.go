@@ -1,14 +1,10 @@
 package web
 
 import (
-	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/fedscrape/fedscrape/exposition"
 	"github.com/fedscrape/fedscrape/federator"
@@ -20,8 +16,8 @@ const instancesPath = "/api/v1/instances"
 // merged answers with one instance's merged page.
 func (s *Server) merged(w http.ResponseWriter, r *http.Request) {
 	job, instance := r.URL.Query().Get("job"), r.URL.Query().Get("instance")
-	if job == "" || instance == "" {
-		refuse(w, http.StatusBadRequest, "job and instance are needed: /merged?job=JOB&instance=INSTANCE; known ones are at %s", s.link(instancesPath))
+	if missing := missingParams(job, instance); missing != "" {
+		refuse(w, http.StatusBadRequest, "%s missing: want /merged?job=JOB&instance=INSTANCE; known ones are at %s", missing, s.link(instancesPath))
 		return
 	}
 	ctx, cancel := withScrapeDeadline(r)
@@ -32,6 +28,19 @@ func (s *Server) merged(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.writePage(w, r, page)
+}
+
+// missingParams says which of the two that name an instance are not in the request; empty where both are.
+func missingParams(job, instance string) string {
+	switch {
+	case job == "" && instance == "":
+		return "job and instance are"
+	case job == "":
+		return "job is"
+	case instance == "":
+		return "instance is"
+	}
+	return ""
 }
 
 // noPage says why there is no page.
@@ -47,7 +56,7 @@ func (s *Server) noPage(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &notReady):
 		refuse(w, http.StatusServiceUnavailable, "%v", err)
 	default:
-		s.options.Logger.Error("Merged page has an error", "url", r.URL.Path, "err", err)
+		s.options.Logger.Error("Merged page has an error", "job", r.URL.Query().Get("job"), "instance", r.URL.Query().Get("instance"), "err", err)
 		refuse(w, http.StatusInternalServerError, "%v", err)
 	}
 }
@@ -75,37 +84,14 @@ func downText(e *federator.NoWorkerUpError) string {
 	return strings.Join(lines, "\n")
 }
 
-var gzipWriters = sync.Pool{New: func() any {
-	w, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
-	return w
-}}
-
 // writePage encodes the page as the request likes it.
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, page *federator.Page) {
 	enc := exposition.Negotiate(strings.Join(r.Header.Values("Accept"), ","))
 	w.Header().Set("Content-Type", enc.ContentType())
-	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	var out io.Writer = w
-	if acceptsGzip(r) {
-		w.Header().Set("Content-Encoding", "gzip")
-		z := gzipWriters.Get().(*gzip.Writer)
-		defer gzipWriters.Put(z)
-		z.Reset(w)
-		defer func() { _ = z.Close() }()
-		out = z
+	w.Header().Add("Vary", "Accept")
+	out, end := compress(w, r)
+	defer end()
+	if err := exposition.Encode(out, enc, page.Families); err != nil {
+		s.options.Logger.Debug("Merged page was not sent whole", "err", err) // the reader went away
 	}
-	if err := exposition.Encode(out, enc, page.Families); err != nil && !errors.Is(err, context.Canceled) {
-		s.options.Logger.Debug("Merged page was not sent whole", "err", err)
-	}
-}
-
-func acceptsGzip(r *http.Request) bool {
-	for clause := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, params, _ := strings.Cut(clause, ";")
-		if strings.TrimSpace(coding) == "gzip" {
-			q := strings.ReplaceAll(params, " ", "")
-			return q != "q=0" && q != "q=0.0"
-		}
-	}
-	return false
 }

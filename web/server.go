@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,8 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/federator"
@@ -53,9 +52,9 @@ const (
 // Server serves all endpoints. Listen, then Serve.
 type Server struct {
 	options   Options
-	prefix    string
+	prefix    string // as it stands in a link
+	routes    http.Handler
 	listeners []net.Listener
-	http      *http.Server
 }
 
 // New makes a server that does not listen yet.
@@ -65,40 +64,13 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{options: o}
 	if o.ExternalURL != nil {
-		s.prefix = strings.TrimRight(o.ExternalURL.Path, "/")
+		external := *o.ExternalURL
+		external.Path, external.RawPath = path.Clean("/"+external.Path), ""
+		s.options.ExternalURL = &external
+		s.prefix = strings.TrimSuffix(external.EscapedPath(), "/")
 	}
-	s.http = &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
-	}
+	s.routes = s.handler()
 	return s, nil
-}
-
-// handler routes all endpoints, under the external URL's path.
-func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	route := func(pattern string, h http.HandlerFunc) {
-		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" "+s.prefix+path, h)
-	}
-	route("GET /merged", s.merged)
-	route("GET /sd/instances", s.sdInstances)
-	route("GET /sd/workers", s.sdWorkers)
-	route("PUT /api/v1/final", s.final)
-	route("GET /api/v1/instances", s.apiInstances)
-	route("GET /api/", apiUnknown)
-	route("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelError), EnableOpenMetrics: true,
-	}).ServeHTTP)
-	route("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fedscrape is healthy.\n") })
-	route("GET /-/ready", s.ready)
-	route("POST /-/reload", s.reload)
-	route("PUT /-/reload", s.reload)
-	route("GET /{$}", s.page)
-	if s.prefix != "" {
-		mux.Handle("GET /{$}", http.RedirectHandler(s.prefix+"/", http.StatusFound))
-	}
-	return mux
 }
 
 // Listen opens the ports.
@@ -131,26 +103,37 @@ func (s *Server) Addrs() []net.Addr {
 
 // Serve answers until the context ends, and then lets requests under way end, for two seconds at most.
 func (s *Server) Serve(ctx context.Context) error {
-	ended := make(chan error, 1)
-	go func() {
-		flags := &toolkit.FlagConfig{WebListenAddresses: &s.options.ListenAddresses, WebConfigFile: &s.options.ConfigFile}
-		ended <- toolkit.ServeMultiple(s.listeners, s.http, flags, s.options.Logger)
-	}()
-	select {
-	case err := <-ended:
-		s.closeListeners()
-		return fmt.Errorf("serve the web endpoints: %w", err)
-	case <-ctx.Done():
+	defer s.closeListeners()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range s.listeners {
+		// A server each: exporter-toolkit wraps the server's handler for every port that it serves.
+		server := s.server()
+		group.Go(func() error {
+			flags := &toolkit.FlagConfig{WebListenAddresses: &s.options.ListenAddresses, WebConfigFile: &s.options.ConfigFile}
+			if err := toolkit.Serve(l, server, flags, s.options.Logger); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve the web endpoints: %w", err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+			defer cancel()
+			if server.Shutdown(stop) != nil {
+				_ = server.Close()
+			}
+			return nil
+		})
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := s.http.Shutdown(stop); err != nil {
-		_ = s.http.Close()
+	return group.Wait()
+}
+
+// server has no write timeout: a page takes as long as its workers do, and Prometheus tells how long that may be.
+func (s *Server) server() *http.Server {
+	return &http.Server{
+		Handler: s.routes, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelWarn),
 	}
-	if err := <-ended; err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the web endpoints: %w", err)
-	}
-	return nil
 }
 
 // external is the URL by which others reach the federator: as configured, else as this request came.

@@ -1,0 +1,68 @@
+package web
+
+import (
+	"compress/gzip"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// encoder is a compressor that can be used again: a new one costs more than a small page.
+type encoder interface {
+	io.WriteCloser
+	Reset(w io.Writer)
+}
+
+var encoders = map[string]*sync.Pool{
+	"gzip": {New: func() any {
+		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+		return z
+	}},
+	// One goroutine at a time and a small window: pages are read by the dozen, at the same moment.
+	"zstd": {New: func() any {
+		z, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(512<<10))
+		return z
+	}},
+}
+
+// compress gives the writer for a body in the coding that the request likes best, and what ends the body.
+func compress(w http.ResponseWriter, r *http.Request) (out io.Writer, end func()) {
+	w.Header().Add("Vary", "Accept-Encoding")
+	coding := acceptedCoding(strings.Join(r.Header.Values("Accept-Encoding"), ","))
+	pool := encoders[coding]
+	if pool == nil {
+		return w, func() {}
+	}
+	w.Header().Set("Content-Encoding", coding)
+	z := pool.Get().(encoder)
+	z.Reset(w)
+	return z, func() {
+		_ = z.Close() // the reader is gone: nobody is there to tell
+		z.Reset(nil)
+		pool.Put(z)
+	}
+}
+
+// acceptedCoding is the best liked of ours in an Accept-Encoding header, of equals zstd; empty where there is none.
+func acceptedCoding(accept string) string {
+	best, bestQ := "", 0.0
+	for clause := range strings.SplitSeq(accept, ",") {
+		coding, params, err := mime.ParseMediaType(strings.TrimSpace(clause))
+		if err != nil || encoders[coding] == nil {
+			continue
+		}
+		q := 1.0
+		if text, ok := params["q"]; ok {
+			q, _ = strconv.ParseFloat(text, 64)
+		}
+		if q > bestQ || q == bestQ && q > 0 && coding == "zstd" {
+			best, bestQ = coding, q
+		}
+	}
+	return best
+}

@@ -1,0 +1,81 @@
+package web
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fedscrape/fedscrape/federator"
+)
+
+func TestPageForPeople(t *testing.T) {
+	at := time.Now().Add(-90 * time.Second)
+	fake := &fakeFederator{instances: []federator.InstanceStatus{
+		{
+			Job: "webapp", Instance: "web1:8000&x", Series: 2070, Departed: 3, LastRound: &at, LastRoundSeconds: 0.25,
+			Workers: []federator.WorkerStatus{
+				{WorkerID: "0", ServiceID: "webapp-h-1", Address: "10.0.0.5:40001", State: "up", LastScrape: &at, Samples: 11, Bytes: 222},
+				{WorkerID: "1", ServiceID: "webapp-h-2", Address: "10.0.0.5:40002", State: "failed", Error: "connection refused"},
+			},
+		},
+		{Job: "batch", Instance: "b"},
+	}}
+	w := ask(t, Options{Federator: fake, ExternalURL: &url.URL{Scheme: "http", Host: "h", Path: "/fed"}}, "GET", "/fed/")
+	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("got %d %q", w.Code, w.Header().Get("Content-Type"))
+	}
+	for _, want := range []string{
+		`href="/fed/merged?instance=web1%3A8000%26x&amp;job=webapp"`, `href="/fed/metrics"`, `href="/fed/sd/instances"`, `href="/fed/sd/workers"`,
+		`href="/fed/api/v1/instances"`, "1 of 2 workers up, 3 departed", "2070 series", "last round 1m30s ago", "10.0.0.5:40001", "connection refused",
+		`class="failed"`, "0 of 0 workers up", "last round never",
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is not on the page:\n%s", want, w.Body)
+		}
+	}
+	if found := regexp.MustCompile(`(?i)<script|<link|src=|https?://|\son\w+=`).FindString(w.Body.String()); found != "" {
+		t.Errorf("the page needs %q: it has to work without scripts and without other sites", found)
+	}
+}
+
+// Whatever a worker calls itself or answers is shown, never run.
+func TestPageEscapes(t *testing.T) {
+	const evil = `"><script>alert(1)</script>`
+	fake := &fakeFederator{
+		notYet: errors.New(evil),
+		instances: []federator.InstanceStatus{{Job: "javascript:" + evil, Instance: evil, Workers: []federator.WorkerStatus{
+			{WorkerID: evil, ServiceID: evil, Address: evil, State: evil, Error: evil},
+		}}},
+	}
+	w := ask(t, Options{Federator: fake}, "GET", "/")
+	if body := w.Body.String(); strings.Contains(body, "<script") || strings.Contains(body, `href="javascript`) || strings.Contains(body, `""`) {
+		t.Errorf("not escaped:\n%s", body)
+	}
+	if got := strings.Count(w.Body.String(), "&lt;script&gt;"); got < 7 {
+		t.Errorf("shown %d times only", got)
+	}
+	for name, want := range map[string]string{"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"} {
+		if got := w.Header().Get(name); !strings.HasPrefix(got, want) {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+func TestPageWithoutInstances(t *testing.T) {
+	w := ask(t, Options{Federator: &fakeFederator{notYet: &federator.NotReadyError{Reason: "Consul has not answered yet"}}}, "GET", "/")
+	for _, want := range []string{"No instance is known yet", "Not complete yet: Consul has not answered yet."} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q is not on the page", want)
+		}
+	}
+}
+
+func TestPageShowsNoSecret(t *testing.T) {
+	w := ask(t, Options{ExternalURL: &url.URL{Scheme: "http", Host: "h", Path: "/p", User: url.UserPassword("alice", "secret")}}, "GET", "/p/")
+	if strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "alice") {
+		t.Error("the external URL's password is on the page")
+	}
+}
