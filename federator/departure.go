@@ -11,7 +11,11 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	certain := reason == reasonGoodbye || reason == reasonReplaced
 	in.fold.Depart(m.inc, now, certain)
 	if certain {
-		in.folded.remember(m.worker.Key, identity{m.start, now, reason == reasonGoodbye, m.worker.ServiceID})
+		id := identity{Start: m.start, At: now, Goodbye: reason == reasonGoodbye, ServiceID: m.worker.ServiceID}
+		if reason == reasonReplaced {
+			id.Replaced = m.worker.Address
+		}
+		in.folded.remember(m.worker.Key, id)
 	} else {
 		in.departed[m.worker.Key] = m
 	}
@@ -37,7 +41,7 @@ func (in *Instance) settle(now time.Time) {
 	for key, m := range in.departed {
 		if !in.fold.Keeps(m.inc) {
 			delete(in.departed, key)
-			in.folded.remember(key, identity{m.start, now, false, m.worker.ServiceID})
+			in.folded.remember(key, identity{Start: m.start, At: now, ServiceID: m.worker.ServiceID})
 		}
 	}
 	in.folded.expire(now, in.job.Merge.InstanceRetention)

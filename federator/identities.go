@@ -13,7 +13,8 @@ import (
 type identity struct {
 	Start     float64   `json:"start"` // Unix seconds, 0 where it was not known
 	At        time.Time `json:"at"`
-	Goodbye   bool      `json:"goodbye"` // it handed in its final snapshot
+	Goodbye   bool      `json:"goodbye"`  // it handed in its final snapshot
+	Replaced  string    `json:"replaced"` // the address at which another answers; empty where it was not replaced
 	ServiceID string    `json:"service_id"`
 }
 

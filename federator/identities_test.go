@@ -14,9 +14,9 @@ func TestIdentitiesOutliveTheirInstance(t *testing.T) {
 	store, k, logger := ledger.NewMemory(), instanceKey{"webapp", "web1"}, promslog.NewNopLogger()
 	begun := time.Unix(1_800_000_000, 0)
 	ids := openIdentities(store, k, logger)
-	ids.remember("a", identity{100, begun, true, "webapp-1"})
-	ids.remember("b", identity{200, begun.Add(time.Hour), false, "webapp-2"})
-	ids.remember("a", identity{100, begun.Add(2 * time.Hour), true, "webapp-1"}) // again: the younger counts
+	ids.remember("a", identity{Start: 100, At: begun, Goodbye: true, ServiceID: "webapp-1"})
+	ids.remember("b", identity{Start: 200, At: begun.Add(time.Hour), ServiceID: "webapp-2"})
+	ids.remember("a", identity{Start: 100, At: begun.Add(2 * time.Hour), Goodbye: true, ServiceID: "webapp-1"}) // again: the younger counts
 	for _, ids := range []*identities{ids, openIdentities(store, k, logger)} {
 		if !ids.handedIn("webapp-1", 100.4) || ids.handedIn("webapp-1", 150) || ids.handedIn("webapp-2", 200) {
 			t.Error("who said goodbye is not told")

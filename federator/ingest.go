@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -23,12 +22,12 @@ type ingest struct {
 	samples  int
 	workerID string
 	start    float64
-	told     bool
+	whole    bool // the page's own end was seen, or its length was told
 }
 
 // response reads an answer while it arrives. Nothing counts before commit.
 func (g *ingest) response(r *scraper.Response) error {
-	g.workerID, g.start, g.told = r.WorkerID, r.StartTime, r.LengthTold
+	g.workerID, g.start = r.WorkerID, r.StartTime
 	return g.read(r.ContentType, r.LengthTold, r.Body)
 }
 
@@ -43,6 +42,7 @@ func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error
 		format, body = exposition.SniffFormat(whole), bytes.NewReader(whole)
 		g.bytes = 0
 	}
+	g.whole = lengthTold || format == exposition.OpenMetrics
 	page := exposition.NewPage(format, g.table, g.stage, g.job.Limits, g.job.relabelFunc())
 	n, err := io.Copy(page, body)
 	g.bytes += n
@@ -101,7 +101,7 @@ func (in *Instance) commit(m *member, g *ingest, now time.Time) error {
 // checkWhole refuses once a page that lacks series and did not say where it ends: a worker that is killed while it
 // answers leaves half a page that looks whole.
 func (in *Instance) checkWhole(m *member, g *ingest) error {
-	if g.told || strings.TrimSpace(g.workerID) == "" && m.samples == 0 || !in.fold.Lacks(g.stage) {
+	if g.whole || !in.fold.Lacks(g.stage) {
 		m.suspect = false
 		return nil
 	}
@@ -184,6 +184,7 @@ func (in *Instance) takeOver(m *member, g *ingest, start float64, now time.Time)
 	if start > 0 && old.start > 0 && sameStart(start, old.start) && !in.fold.FellFrom(g.stage, old.inc) {
 		in.fold.Remove(m.inc)
 		delete(in.members, old.worker.Key)
+		in.folded.remember(old.worker.Key, identity{At: now, Replaced: old.worker.Address, ServiceID: old.worker.ServiceID})
 		m.inc, m.start, m.samples = old.inc, old.start, old.samples
 		g.stage.Rebind(m.inc)
 		in.counts.started--

@@ -114,6 +114,9 @@ func (in *Instance) addWorkers(list []discovery.Worker, now time.Time) {
 	slices.SortStableFunc(list, func(a, b discovery.Worker) int {
 		return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.Key, b.Key))
 	})
+	for _, m := range in.members {
+		m.predecessor, m.superseded = nil, false
+	}
 	owners := map[string]*member{}
 	for i := range list {
 		w := &list[i]
@@ -144,8 +147,8 @@ func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
 		return m
 	}
 	id, folded := in.folded.byKey[w.Key]
-	if folded && id.Goodbye {
-		return nil
+	if folded && (id.Goodbye || id.Replaced == w.Address) {
+		return nil // its registration is what is left of it
 	}
 	m := in.join(w, folded, now)
 	m.folded = id

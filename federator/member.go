@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/merge"
+	"github.com/fedscrape/fedscrape/scraper"
 )
 
 // The states of a present worker.
@@ -44,6 +45,7 @@ type member struct {
 	bytes   int64
 	samples int
 	err     string
+	result  scraper.Result // of the last failure
 }
 
 // identified tells whether the page shows who answers.

@@ -3,7 +3,6 @@ package federator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -25,7 +24,8 @@ type round struct {
 
 // fetch is one request to one worker. It outlives its round where the worker is slow.
 type fetch struct {
-	done chan struct{}
+	done    chan struct{}
+	counted bool // as a failure, by a round that it outlived
 }
 
 // Gather gives the merged page of the round in flight or of a new one. Where ctx ends before the round, the page has
@@ -57,8 +57,19 @@ func (in *Instance) early(r *round) (*Page, error) {
 	if in.round != r {
 		return r.page, r.err
 	}
+	in.giveUp()
 	in.settle(time.Now())
 	return in.render(time.Now())
+}
+
+// giveUp counts those who have not answered yet as failed for the page that is made now.
+func (in *Instance) giveUp() {
+	for _, m := range in.sorted() {
+		if m.fetch != nil && !m.superseded {
+			m.slow = true
+			in.fail(m, errNoAnswer)
+		}
+	}
 }
 
 // startRound joins the round in flight or starts one that ends with ctx's deadline; nil where the federator closes.
@@ -158,7 +169,7 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 	if in.members[m.worker.Key] != m {
 		return // replaced by who answered
 	}
-	m.slow = false
+	m.slow = scraper.ResultOf(err) == scraper.ResultTimeout
 	if err != nil {
 		in.fail(m, err)
 		return
@@ -173,13 +184,19 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 
 // fail notes that a worker did not answer as it should; the log says so once per change.
 func (in *Instance) fail(m *member, err error) {
-	if text := err.Error(); m.err != text {
+	if result := scraper.ResultOf(err); m.state != stateFailed || m.result != result {
 		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
-			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", text)
-		m.err = text
+			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
+		m.result = result
 	}
+	m.err = err.Error()
 	m.state = stateFailed
-	m.failures++
+	if m.fetch == nil || !m.fetch.counted {
+		m.failures++
+	}
+	if m.fetch != nil {
+		m.fetch.counted = true
+	}
 	in.fold.SetUp(m.inc, false)
 	if m.registered {
 		return
@@ -192,19 +209,17 @@ func (in *Instance) fail(m *member, err error) {
 	}
 }
 
-var errNoAnswer = errors.New("no answer")
+var errNoAnswer = &scraper.Error{
+	Result: scraper.ResultTimeout,
+	Err:    errors.New("no answer within this round; the request goes on and counts for the next page"),
+}
 
 // endRound makes the page of a round, for those who wait for it.
 func (in *Instance) endRound(r *round) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	now := time.Now()
-	for _, m := range in.sorted() {
-		if m.fetch != nil && !m.superseded {
-			m.slow = true
-			in.fail(m, &scraper.Error{Result: scraper.ResultTimeout, Err: fmt.Errorf("%w within this round; the request goes on and counts for the next page", errNoAnswer)})
-		}
-	}
+	in.giveUp()
 	in.settle(now)
 	r.page, r.err = in.render(now)
 	in.page, in.pageErr, in.last, in.took = r.page, r.err, now, now.Sub(r.begun)
