@@ -73,6 +73,9 @@ func (f *Fold) SetOptions(opts Options) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.opts, f.layout = opts, false
+	for _, inc := range f.incarnations {
+		clear(inc.labels)
+	}
 }
 
 // Series is how many series there are, shown or not.
