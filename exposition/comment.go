@@ -78,7 +78,7 @@ func (p *Page) metaName(rest []byte) (name, text []byte, ok bool) {
 		end := nameEnd(rest)
 		name, text = rest[:end], rest[end:]
 	}
-	if len(name) == 0 || len(text) > 0 && !isBlank(text[0]) || !utf8.Valid(text) {
+	if len(name) == 0 || p.format == OpenMetrics && len(text) > 0 && text[0] != ' ' || !utf8.Valid(text) {
 		return nil, nil, false
 	}
 	if len(text) > 0 {

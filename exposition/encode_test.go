@@ -153,7 +153,7 @@ func sameSamples(t *testing.T, format Format, page string, other textparse.Parse
 	}
 	var got []string
 	for i := range c.at {
-		got = append(got, c.rebuilt(i, format))
+		got = append(got, c.rebuilt(i))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

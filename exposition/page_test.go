@@ -40,17 +40,17 @@ var partNames = [...]string{"", "bucket", "sum", "count", "quantile", "created"}
 
 // describe is an id for a person: family type part bound {labels}.
 func describe(id SeriesID) string {
-	s := id.Family + " " + id.Type.String()
+	s := []string{id.Family, id.Type.String()}
 	if id.Part != PartValue {
-		s += " " + partNames[id.Part]
+		s = append(s, partNames[id.Part])
 	}
 	if id.Part == PartBucket || id.Part == PartQuantile {
-		s += " " + string(AppendBound(nil, id.Bound))
+		s = append(s, string(AppendBound(nil, id.Bound)))
 	}
 	for _, l := range id.Labels {
-		s += fmt.Sprintf(" %s=%q", l.Name, l.Value)
+		s = append(s, fmt.Sprintf("%s=%q", l.Name, l.Value))
 	}
-	return s
+	return strings.Join(s, " ")
 }
 
 func (c *collector) Sample(slot Slot, value float64, timestamp int64, hasTimestamp bool) {

@@ -16,8 +16,7 @@ func (w *world) hand(id string, start float64, page string, change ...func(*Fina
 		c(&final)
 	}
 	err := w.federator.Final(w.t.Context(), final)
-	var refused *FinalError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*FinalError](err); ok {
 		return [...]string{FinalBad: "bad", FinalUnknown: "unknown", FinalTooLarge: "too large", FinalNotReady: "not ready"}[refused.Kind]
 	}
 	if err != nil {

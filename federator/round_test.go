@@ -47,8 +47,8 @@ func TestOverlappingRequestsShareARound(t *testing.T) {
 				t.Error("not one page for all")
 			}
 		}
-		if w.asked["h:1"] != 1 {
-			t.Errorf("asked %d times", w.asked["h:1"])
+		if w.times("h:1") != 1 {
+			t.Errorf("asked %d times", w.times("h:1"))
 		}
 	})
 }
@@ -87,13 +87,13 @@ func TestMaxAge(t *testing.T) {
 		w.want("x_total", "12")
 		time.Sleep(10 * time.Second)
 		w.want("x_total", "12")
-		if w.asked["h:1"] != 1 {
-			t.Errorf("asked %d times", w.asked["h:1"])
+		if w.times("h:1") != 1 {
+			t.Errorf("asked %d times", w.times("h:1"))
 		}
 		time.Sleep(6 * time.Second)
 		w.want("x_total", "12")
-		if w.asked["h:1"] != 2 {
-			t.Errorf("asked %d times", w.asked["h:1"])
+		if w.times("h:1") != 2 {
+			t.Errorf("asked %d times", w.times("h:1"))
 		}
 	})
 }
@@ -219,8 +219,7 @@ func TestServeEmpty(t *testing.T) {
 func TestUnknownInstance(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		_, err := w.federator.Gather(w.t.Context(), "webapp", "web1")
-		var notReady *NotReadyError
-		if !errors.As(err, &notReady) {
+		if _, ok := errors.AsType[*NotReadyError](err); !ok {
 			t.Errorf("before discovery has answered: %v", err)
 		}
 		for i := range 25 {
@@ -242,7 +241,7 @@ func TestSweepsOnlyWhereNobodyAsks(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() { _ = w.federator.Run(ctx) })
 		time.Sleep(time.Second)
-		first := w.asked["h:1"]
+		first := w.times("h:1")
 		for range 20 { // Prometheus asks
 			time.Sleep(15 * time.Second)
 			w.want("x_total", "12")

@@ -43,7 +43,7 @@ type world struct {
 	t         *testing.T
 	federator *Federator
 	registry  *prometheus.Registry
-	log       *bytes.Buffer
+	log       *logBuffer
 	job       *Job
 
 	mu      sync.Mutex
@@ -52,12 +52,30 @@ type world struct {
 	workers map[string]discovery.Worker // registered, by key
 }
 
+// logBuffer is a log that is read while it is written.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 // inWorld runs a test in fake time. change may alter the job before it is applied.
 func inWorld(t *testing.T, change func(*Job), test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			t: t, log: &bytes.Buffer{}, registry: prometheus.NewRegistry(), answers: map[string]answer{}, asked: map[string]int{},
+			t: t, log: &logBuffer{}, registry: prometheus.NewRegistry(), answers: map[string]answer{}, asked: map[string]int{},
 			workers: map[string]discovery.Worker{},
 		}
 		w.job = &Job{
@@ -184,11 +202,11 @@ func (w *world) value(series string) string {
 func find(page *Page, series string) string {
 	for _, fam := range page.Families {
 		for _, s := range fam.Series {
-			name := fam.Name
+			name := []string{fam.Name}
 			for _, l := range s.Labels {
-				name += fmt.Sprintf("{%s=%s}", l.Name, l.Value)
+				name = append(name, fmt.Sprintf("{%s=%s}", l.Name, l.Value))
 			}
-			if name == series {
+			if strings.Join(name, "") == series {
 				return string(exposition.AppendFloat(nil, s.Value))
 			}
 		}
@@ -219,6 +237,13 @@ func (w *world) wantStates(want string) {
 	if got := w.states(); got != want {
 		w.t.Errorf("states %q, want %q", got, want)
 	}
+}
+
+// times tells how often an address was asked.
+func (w *world) times(address string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked[address]
 }
 
 // logged counts lines of the log that have a text.
