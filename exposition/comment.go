@@ -78,13 +78,13 @@ func (p *Page) metaName(rest []byte) (name, text []byte, ok bool) {
 		end := nameEnd(rest)
 		name, text = rest[:end], rest[end:]
 	}
-	if len(name) == 0 || p.format == OpenMetrics && len(text) > 0 && text[0] != ' ' || !utf8.Valid(text) {
+	if len(name) == 0 || p.format == OpenMetrics && len(text) > 0 && text[0] != ' ' {
 		return nil, nil, false
 	}
 	if len(text) > 0 {
-		text = text[1:]
+		text = text[1:] // a blank, in text whatever ends the name, as in Prometheus
 	}
-	return name, text, true
+	return name, text, utf8.Valid(text)
 }
 
 // declare makes the family the current one.
