@@ -119,7 +119,7 @@ func parseSeries(text []byte, strict bool) (name string, labels Labels, err erro
 			p.at++
 			continue
 		}
-		if p.peek() != '}' {
+		if p.peek() != '}' && strict { // text needs no comma, as in Prometheus
 			return "", nil, errLabels
 		}
 	}
@@ -156,7 +156,7 @@ func (p *labelParser) pair(metric *string, labels *Labels) error {
 	}
 	p.blanks()
 	if p.peek() != '=' {
-		if !quoted || *metric != "" {
+		if next := p.peek(); !quoted || *metric != "" || next != ',' && next != '}' {
 			return errLabels
 		}
 		*metric = name
