@@ -44,6 +44,7 @@ func (p *Page) meta(line []byte, kind string, rest []byte) error {
 		return p.fail(errMeta, line)
 	}
 	d := p.declare(name)
+	d.told = false // client_golang's OpenMetrics has a gauge x and a counter x_total under one name, with a HELP each
 	switch kind {
 	case "HELP":
 		d.help = p.helpText(text)

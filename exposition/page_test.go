@@ -257,6 +257,19 @@ func TestMeta(t *testing.T) {
 	}
 }
 
+// client_golang writes the gauge go_memstats_alloc_bytes and the counter go_memstats_alloc_bytes_total so.
+func TestMetaOfTwoFamiliesUnderOneName(t *testing.T) {
+	c := newCollector()
+	page := "# HELP x In use.\n# TYPE x gauge\nx 1\n# HELP x Ever.\n# TYPE x counter\nx_total 2\n# EOF\n"
+	if err := readPage(OpenMetrics, NewTable(100), c, page, true); err != nil {
+		t.Fatal(err)
+	}
+	want := `x gauge "In use." ""|x_total counter "Ever." ""`
+	if got := strings.Join(c.metas, "|"); got != want {
+		t.Errorf("%s\nwant:\n%s", got, want)
+	}
+}
+
 func TestTableIsBounded(t *testing.T) {
 	c, table := newCollector(), NewTable(10)
 	for i := range 100 {
