@@ -1,0 +1,396 @@
+package merge
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// naive is the second opinion on the cumulative part of the fold: what each page gained over the one before, added up.
+// It knows no ledger, offset or slot.
+type naive struct {
+	counters map[string]float64
+	buckets  map[string]map[float64]float64 // gained between bounds
+	sums     map[string]float64
+}
+
+// process is one incarnation of the schedule: what it really counts, and what its last page said.
+type process struct {
+	inc      *Incarnation
+	bounds   []float64
+	counters map[string]float64
+	hist     map[string][]float64 // observations by bucket of bounds, and the rest
+	said     map[string]float64   // counters of the last page
+	saidHist map[string][]float64 // cumulative by bound, +Inf last
+	present  bool
+	certain  bool
+	base     bool
+	silent   bool // has not said anything yet
+}
+
+var lawBounds = [][]float64{{1, 5}, {1, 2, 5}, {2}, {0.5, 10}}
+
+func newProcess(t *rapid.T, f *Fold, n int, now time.Time, base bool) *process {
+	name := fmt.Sprintf("p%d", n)
+	return &process{
+		inc: f.Add(Spec{Key: name, WorkerID: name, Born: now, Base: base}), bounds: rapid.SampledFrom(lawBounds).Draw(t, "bounds"),
+		counters: map[string]float64{}, hist: map[string][]float64{}, said: map[string]float64{}, saidHist: map[string][]float64{},
+		present: true, base: base, silent: true,
+	}
+}
+
+// cumulative gives a histogram's page.
+func (p *process) cumulative(key string) []float64 {
+	out, sum := make([]float64, len(p.hist[key])), 0.0
+	for i, n := range p.hist[key] {
+		sum += n
+		out[i] = sum
+	}
+	return out
+}
+
+// page is what the process exposes now.
+func (p *process) page() []sample {
+	var out []sample
+	for key, v := range p.counters {
+		out = append(out, sample{id: counter("c_total", "k", key), v: v})
+	}
+	for key := range p.hist {
+		c := p.cumulative(key)
+		for i, v := range c {
+			bound := math.Inf(1)
+			if i < len(p.bounds) {
+				bound = p.bounds[i]
+			}
+			out = append(out, sample{id: id(exposition.Histogram, "h", exposition.PartBucket, bound, "k", key), v: v})
+		}
+		out = append(out, sample{id: id(exposition.Histogram, "h", exposition.PartCount, 0, "k", key), v: c[len(c)-1]})
+	}
+	return out
+}
+
+// gain tells the naive fold of a page, and remembers it.
+func (m *naive) gain(p *process) {
+	if m.counters == nil {
+		m.counters, m.buckets = map[string]float64{}, map[string]map[float64]float64{}
+	}
+	skip := p.base && p.silent
+	for key, v := range p.counters {
+		before := p.said[key]
+		if v < before {
+			before = 0
+		}
+		if skip {
+			before = v
+		}
+		m.counters[key] += v - before
+	}
+	for key := range p.hist {
+		m.gainHist(p, key, skip)
+	}
+	p.said, p.saidHist, p.silent = map[string]float64{}, map[string][]float64{}, false
+	for key, v := range p.counters {
+		p.said[key] = v
+	}
+	for key := range p.hist {
+		p.saidHist[key] = p.cumulative(key)
+	}
+}
+
+func (m *naive) gainHist(p *process, key string, skip bool) {
+	now, before := p.cumulative(key), p.saidHist[key]
+	fell := false
+	for i := range before {
+		fell = fell || now[i] < before[i]
+	}
+	if before == nil || fell {
+		before = make([]float64, len(now))
+	}
+	if skip {
+		before = now
+	}
+	if m.buckets[key] == nil {
+		m.buckets[key] = map[float64]float64{}
+	}
+	below := 0.0
+	for i, v := range now {
+		bound := math.Inf(1)
+		if i < len(p.bounds) {
+			bound = p.bounds[i]
+		}
+		m.buckets[key][bound] += v - before[i] - below
+		below = v - before[i]
+	}
+}
+
+// upTo is the naive bucket of a bound.
+func (m *naive) upTo(key string, bound float64) (sum float64) {
+	for b, n := range m.buckets[key] {
+		if b <= bound {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// schedule is a random life of an instance, checked after every step.
+type schedule struct {
+	f     *Fold
+	model naive
+	all   []*process
+	now   time.Time
+	shown map[string]float64
+}
+
+func (s *schedule) check(t *rapid.T) {
+	shown := map[string]float64{}
+	for _, fam := range s.f.Families(s.now) {
+		for _, series := range fam.Series {
+			key := series.Labels[0].Value
+			if fam.Type == exposition.Counter {
+				shown["c "+key] = series.Value
+				if series.Value != s.model.counters[key] {
+					t.Fatalf("c_total{k=%q} is %v, naive %v", key, series.Value, s.model.counters[key])
+				}
+				continue
+			}
+			for _, b := range series.Buckets {
+				shown[fmt.Sprint("h ", key, " ", b.UpperBound)] = b.Count
+				if want := s.model.upTo(key, b.UpperBound); b.Count != want {
+					t.Fatalf("h{k=%q,le=%v} is %v, naive %v", key, b.UpperBound, b.Count, want)
+				}
+			}
+		}
+	}
+	for k, before := range s.shown {
+		if after, ok := shown[k]; ok && after < before {
+			t.Fatalf("%s fell from %v to %v", k, before, after)
+		} else if !ok && strings.HasPrefix(k, "c ") {
+			t.Fatalf("%s is gone", k)
+		}
+	}
+	s.shown = shown
+}
+
+func (s *schedule) scrape(p *process) {
+	s.model.gain(p)
+	page(s.f, p.inc, s.now, p.page()...)
+}
+
+// of draws one of the processes that fit.
+func (s *schedule) of(t *rapid.T, fits func(*process) bool) *process {
+	var list []*process
+	for _, p := range s.all {
+		if fits(p) {
+			list = append(list, p)
+		}
+	}
+	if len(list) == 0 {
+		t.Skip("nobody fits")
+	}
+	return rapid.SampledFrom(list).Draw(t, "process")
+}
+
+func present(p *process) bool { return p.present }
+
+var lawKeys = rapid.SampledFrom([]string{"a", "b", "c"})
+
+func (s *schedule) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"": s.check,
+		"born": func(t *rapid.T) {
+			s.all = append(s.all, newProcess(t, s.f, len(s.all), s.now, rapid.IntRange(0, 4).Draw(t, "base") == 0))
+		},
+		"count": func(t *rapid.T) {
+			s.of(t, func(*process) bool { return true }).counters[lawKeys.Draw(t, "key")] += float64(rapid.IntRange(0, 9).Draw(t, "n"))
+		},
+		"observe": func(t *rapid.T) {
+			p, key := s.of(t, func(*process) bool { return true }), lawKeys.Draw(t, "key")
+			if p.hist[key] == nil {
+				p.hist[key] = make([]float64, len(p.bounds)+1)
+			}
+			p.hist[key][rapid.IntRange(0, len(p.bounds)).Draw(t, "bucket")]++
+		},
+		"scrape": func(t *rapid.T) { s.scrape(s.of(t, present)) },
+		"reset": func(t *rapid.T) {
+			p := s.of(t, present)
+			for k := range p.counters {
+				p.counters[k] = 0
+			}
+			for k := range p.hist {
+				clear(p.hist[k])
+			}
+		},
+		"remove": func(t *rapid.T) {
+			p, key := s.of(t, present), lawKeys.Draw(t, "key")
+			delete(p.counters, key)
+			delete(p.hist, key)
+		},
+		"depart": func(t *rapid.T) {
+			p := s.of(t, present)
+			p.present = false
+			s.f.Depart(p.inc, s.now, false)
+		},
+		"goodbye": func(t *rapid.T) {
+			p := s.of(t, present)
+			s.scrape(p)
+			p.present, p.certain = false, true
+			s.f.Depart(p.inc, s.now, true)
+		},
+		"return": func(t *rapid.T) {
+			p := s.of(t, func(p *process) bool { return !p.present && !p.certain })
+			if s.f.Return(p.inc) {
+				p.present = true
+			} else {
+				p.certain = true // folded meanwhile
+			}
+		},
+		"time": func(t *rapid.T) {
+			s.now = s.now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "minutes")) * time.Minute)
+			s.f.FoldExpired(s.now)
+		},
+	}
+}
+
+// TestMergeLaws runs random births, deaths, goodbyes, resets, removals and returns against the naive fold.
+func TestMergeLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		opts := NewOptions()
+		opts.DepartedLimit, opts.SeriesRetention = rapid.IntRange(0, 4).Draw(t, "limit"), 1000*time.Hour
+		s := &schedule{f: New(opts), now: t0}
+		t.Repeat(s.actions())
+	})
+}
+
+// FuzzMergeLaws is the same for the fuzzer, which looks for schedules by coverage.
+func FuzzMergeLaws(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		s := &schedule{f: New(NewOptions()), now: t0}
+		s.f.opts.DepartedLimit = 2
+		t.Repeat(s.actions())
+	}))
+}
+
+// lawPage draws a page with lines of every type.
+func lawPage(t *rapid.T) []sample {
+	var out []sample
+	value := rapid.Float64Range(0, 1e6)
+	for _, key := range []string{"a", "b"} {
+		if rapid.Bool().Draw(t, "has") {
+			out = append(out, sample{id: counter("c_total", "k", key), v: value.Draw(t, "counter")})
+			out = append(out, hist("h"+key, value.Draw(t, "sum"), 1, 2, math.Inf(1), float64(rapid.IntRange(2, 99).Draw(t, "count")))...)
+			out = append(out, sample{id: id(exposition.Summary, "s", exposition.PartSum, 0, "k", key), v: value.Draw(t, "summary")})
+			out = append(out, sample{id: id(exposition.Summary, "s", exposition.PartCount, 0, "k", key), v: 3})
+		}
+	}
+	for m := ModeAll; m < ModeOmit; m++ {
+		if m != ModeMostRecent && m != ModeLiveMostRecent && rapid.Bool().Draw(t, "gauge") {
+			out = append(out, sample{id: gaugeID("g_" + m.String()), v: rapid.SampledFrom([]float64{-1, 0, 0.1, 3, math.Inf(1), math.Inf(-1), math.NaN()}).Draw(t, "value")})
+		}
+	}
+	return out
+}
+
+func lawOptions() Options {
+	opts := NewOptions()
+	for m := ModeAll; m < ModeOmit; m++ {
+		match, _ := NewRegexp("g_" + m.String())
+		opts.GaugeModes = append(opts.GaugeModes, GaugeRule{match, m})
+	}
+	return opts
+}
+
+// TestOrderDoesNotMatter folds the same workers, some of them gone, in two orders.
+func TestOrderDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 6).Draw(t, "workers")
+		pages, gone := make([][]sample, n), make([]bool, n)
+		for i := range pages {
+			pages[i], gone[i] = lawPage(t), rapid.Bool().Draw(t, "gone")
+		}
+		order := make([]int, n)
+		for i := range order {
+			order[i] = i
+		}
+		fold := func(order []int) string {
+			f := New(lawOptions())
+			for _, i := range order {
+				inc := f.Add(Spec{Key: fmt.Sprint(i), WorkerID: fmt.Sprint(i), Born: t0})
+				page(f, inc, t0, pages[i]...)
+				if gone[i] {
+					f.Depart(inc, t0, false)
+				}
+			}
+			return show(f, t0)
+		}
+		want := fold(order)
+		if got := fold(rapid.Permutation(order).Draw(t, "order")); got != want {
+			t.Fatalf("another order gives\n%s\nwant\n%s", got, want)
+		}
+		slices.Reverse(order)
+		if got := fold(order); got != want {
+			t.Fatalf("reversed order gives\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
+// TestGroupingDoesNotMatter folds departed workers into the ledger, or keeps them apart: cumulative lines are the same.
+func TestGroupingDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 6).Draw(t, "workers")
+		kept, folded, mixed := New(NewOptions()), New(NewOptions()), New(NewOptions())
+		for i := range n {
+			p := lawPage(t)
+			p = slices.DeleteFunc(p, func(s sample) bool { return s.id.Type == exposition.Gauge })
+			certain := rapid.Bool().Draw(t, "certain")
+			for f, how := range map[*Fold]string{kept: "kept", folded: "folded", mixed: "mixed"} {
+				inc := add(f, fmt.Sprint(i))
+				page(f, inc, t0, p...)
+				if how != "kept" {
+					f.Depart(inc, t0, how == "folded" || certain)
+				}
+			}
+		}
+		want := show(kept, t0)
+		if a, b := show(folded, t0), show(mixed, t0); a != want || b != want {
+			t.Fatalf("present:\n%s\nfolded:\n%s\nmixed:\n%s", want, a, b)
+		}
+	})
+}
+
+// TestIdentity passes a single live worker's page through.
+func TestIdentity(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := slices.DeleteFunc(lawPage(t), func(s sample) bool { return s.id.Type == exposition.Gauge })
+		p = append(p, sample{id: gaugeID("plain", "k", "v"), v: 2}, sample{id: id(exposition.Info, "b_info", exposition.PartValue, 0, "v", "1"), v: 1},
+			sample{id: id(exposition.StateSet, "st", exposition.PartValue, 0, "st", "on"), v: 1},
+			sample{id: id(exposition.StateSet, "st", exposition.PartValue, 0, "st", "off"), v: 0})
+		opts := NewOptions()
+		opts.DefaultGaugeMode = ModeSum
+		f := New(opts)
+		page(f, add(f, "a"), t0, p...)
+		got := flatten(f.Families(t0))
+		for _, s := range p {
+			name := s.id.Family + map[exposition.Part]string{exposition.PartBucket: "_bucket", exposition.PartSum: "_sum", exposition.PartCount: "_count"}[s.id.Part]
+			found := false
+			for k, v := range got {
+				if strings.Contains(k, `"`+name+`"`) && v == s.v {
+					found = true
+				}
+			}
+			if !found {
+				t.Fatalf("%v = %v is not on the page %v", s.id, s.v, got)
+			}
+		}
+		if len(got) != len(p) {
+			t.Fatalf("%d samples in, %d out", len(p), len(got))
+		}
+	})
+}
