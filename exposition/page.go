@@ -159,7 +159,7 @@ func (p *Page) sample(line []byte) error {
 	if p.samples++; p.limits.Samples > 0 && p.samples > p.limits.Samples {
 		return p.limit("sample_limit", p.limits.Samples)
 	}
-	if d := p.current; d != nil && !d.told && d.base == nil {
+	if d := p.current; d != nil && k.own && !d.told && d.base == nil {
 		d.told = true
 		p.sink.Meta(k.family, d.typ, d.help, d.unit)
 	}
@@ -265,7 +265,7 @@ func (p *Page) slot(name string, labels Labels) (k known, under bool) {
 			id = p.renamed(id, name, newName, newLabels)
 		}
 	}
-	return known{p.sink.Slot(id), id.Family}, under
+	return known{p.sink.Slot(id), id.Family, under}, under
 }
 
 // renamed says which line a relabeled sample is: of the same type where the new name has the old one's suffix.

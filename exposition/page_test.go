@@ -247,7 +247,7 @@ func TestOneTextUnderTwoDeclarations(t *testing.T) {
 
 func TestMeta(t *testing.T) {
 	c := newCollector()
-	body := "# HELP x a\\nb \\\\ c\n# TYPE x counter\n# UNIT x seconds\nx_total 1\nx_total{a=\"b\"} 1\n# HELP empty never shown\n# TYPE y gauge\ny 1\n# EOF\n"
+	body := "# HELP x a\\nb \\\\ c\n# TYPE x counter\n# UNIT x seconds\nx_total 1\nx_total{a=\"b\"} 1\n# HELP empty never shown\n# TYPE y gauge\nstray 1\ny 1\n# EOF\n"
 	if err := readPage(OpenMetrics, NewTable(100), c, body, true); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ type Table struct {
 type known struct {
 	slot   Slot
 	family string
+	own    bool // the line is of the family that it stands under
 }
 
 // context numbers what a line's meaning depends on beside its text: the family that it stands under.
