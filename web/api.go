@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/fedscrape/fedscrape/federator"
 )
@@ -39,10 +38,6 @@ var finalStatus = map[federator.FinalErrorKind]int{
 	federator.FinalTooLarge: http.StatusRequestEntityTooLarge, federator.FinalNotReady: http.StatusServiceUnavailable,
 }
 
-// finalTimeout is how long a worker may take for its last page: it has a second to end in, and no reader of a body may
-// be held for ever.
-const finalTimeout = 10 * time.Second
-
 // final takes a worker's last snapshot.
 func (s *Server) final(w http.ResponseWriter, r *http.Request) {
 	final := federator.Final{
@@ -62,7 +57,6 @@ func (s *Server) final(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	final.StartTime, final.Authenticated = start, s.authenticated(r)
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(finalTimeout))
 	s.takeFinal(w, r, final)
 }
 

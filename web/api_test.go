@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -174,13 +173,7 @@ func TestFinalThatNeverEnds(t *testing.T) {
 			}
 			return nil
 		}}
-		client, server := net.Pipe()
-		defer func() { _ = client.Close() }()
-		listener := &oneConn{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
-		listener.conn <- server
-		web := newServer(t, Options{Federator: fake}).server()
-		go func() { _ = web.Serve(listener) }()
-		defer func() { _ = web.Close() }()
+		client := pipe(t, Options{Federator: fake})
 		_, err := io.WriteString(client, "PUT /api/v1/final?job=j&instance=i HTTP/1.1\r\nHost: h\r\nX-Fedscrape-Worker: w\r\n"+
 			"X-Fedscrape-Start: 1\r\nContent-Length: 1000\r\n\r\nreqs_total 1\n")
 		if err != nil {
@@ -190,30 +183,8 @@ func TestFinalThatNeverEnds(t *testing.T) {
 		if _, err := io.ReadFull(client, answer); err != nil || string(answer) != "HTTP/1.1 400" {
 			t.Errorf("got %q, %v", answer, err)
 		}
-		if took := time.Since(began); took != finalTimeout {
-			t.Errorf("answered after %v, want %v", took, finalTimeout)
+		if took := time.Since(began); took != readTimeout {
+			t.Errorf("answered after %v, want %v", took, readTimeout)
 		}
 	})
 }
-
-// oneConn is a listener of one connection.
-type oneConn struct {
-	conn   chan net.Conn
-	closed chan struct{}
-}
-
-func (l *oneConn) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conn:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *oneConn) Close() error {
-	close(l.closed)
-	return nil
-}
-
-func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
 	"github.com/fedscrape/fedscrape/federator"
@@ -22,7 +23,12 @@ func (s *Server) merged(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := withScrapeDeadline(r)
 	defer cancel()
+	// How long the workers may take is for the job's scrape_timeout and Prometheus to say. HTTP/2 would end a request whose
+	// write deadline passes, although nothing is written yet.
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Time{})
 	page, err := s.options.Federator.Gather(ctx, job, instance)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err != nil {
 		s.noPage(w, r, err)
 		return

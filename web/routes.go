@@ -15,25 +15,42 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	read := []string{http.MethodGet, http.MethodHead}
 	route := func(path string, h http.HandlerFunc, methods ...string) { mux.Handle(s.prefix+path, only(methods, h)) }
-	route("/merged", s.merged, read...)
-	route("/sd/instances", s.sdInstances, read...)
-	route("/sd/workers", s.sdWorkers, read...)
-	route("/api/v1/final", s.final, http.MethodPut)
-	route(instancesPath, s.apiInstances, read...)
+	route("/merged", s.bounded(s.merged), read...)
+	route("/sd/instances", s.bounded(s.sdInstances), read...)
+	route("/sd/workers", s.bounded(s.sdWorkers), read...)
+	route("/api/v1/final", s.bounded(s.final), http.MethodPut)
+	route(instancesPath, s.bounded(s.apiInstances), read...)
 	mux.HandleFunc(s.prefix+"/api/", apiUnknown)
 	route("/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelError), EnableOpenMetrics: true,
+		ErrorLog: slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelError), EnableOpenMetrics: true, MaxRequestsInFlight: maxMetrics,
 	}).ServeHTTP, read...)
 	route("/-/healthy", healthy, read...)
 	route("/-/ready", s.ready, read...)
 	route("/-/reload", s.reload, http.MethodPost, http.MethodPut)
-	route("/{$}", s.page, read...)
+	route("/{$}", s.bounded(s.page), read...)
 	if s.prefix != "" {
 		home := only(read, http.RedirectHandler(s.prefix+"/", http.StatusFound).ServeHTTP)
 		mux.Handle("/{$}", home)
 		mux.Handle(s.prefix, home)
 	}
 	return mux
+}
+
+// maxMetrics is how many requests for the own metrics are answered at once. It is apart from the others, so that a
+// federator that is too busy can be watched.
+const maxMetrics = 40
+
+// bounded refuses a request where too many are under way: each holds a page or a compressor.
+func (s *Server) bounded(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s.inFlight <- struct{}{}:
+			defer func() { <-s.inFlight }()
+			h(w, r)
+		default:
+			refuse(w, http.StatusServiceUnavailable, "%d requests are under way, no more are taken: ask again, or ask less often", cap(s.inFlight))
+		}
+	}
 }
 
 // only lets the methods through. The routes have no method of their own, because /api/ would take what they leave.

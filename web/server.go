@@ -47,6 +47,12 @@ type Options struct {
 const (
 	shutdownTimeout = 2 * time.Second
 	maxHeader       = 64 << 10
+	// readTimeout is how long a request may take to arrive: a worker has a second to end in, final page and all.
+	readTimeout = 10 * time.Second
+	// writeTimeout is how long an answer may take to be read.
+	writeTimeout = time.Minute
+	// maxInFlight is more than a fleet of scrapers asks at once, and few enough for memory.
+	maxInFlight = 1024
 )
 
 // Server serves all endpoints. Listen, then Serve.
@@ -54,6 +60,7 @@ type Server struct {
 	options   Options
 	prefix    string // as it stands in a link
 	routes    http.Handler
+	inFlight  chan struct{} // holds a token for each request under way
 	listeners []net.Listener
 }
 
@@ -62,7 +69,7 @@ func New(o Options) (*Server, error) {
 	if err := toolkit.Validate(o.ConfigFile); err != nil {
 		return nil, fmt.Errorf("read the web configuration: %s: %w", o.ConfigFile, err)
 	}
-	s := &Server{options: o}
+	s := &Server{options: o, inFlight: make(chan struct{}, maxInFlight)}
 	if o.ExternalURL != nil {
 		external := *o.ExternalURL
 		external.Path, external.RawPath = path.Clean("/"+external.Path), ""
@@ -128,10 +135,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	return group.Wait()
 }
 
-// server has no write timeout: a page takes as long as its workers do, and Prometheus tells how long that may be.
+// server bounds how long a client can hold a connection and what stands behind it, whether or not it is let in. Both
+// timeouts begin with the request; merged, which waits for workers, sets its own.
 func (s *Server) server() *http.Server {
 	return &http.Server{
-		Handler: s.routes, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: maxHeader,
+		Handler: s.routes, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelWarn),
 	}
 }

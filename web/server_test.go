@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -265,8 +264,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	if status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("got %d", status)
 	}
-	server := s.server()
-	if fmt.Sprint(server.ReadHeaderTimeout > 0, server.IdleTimeout > 0, server.WriteTimeout) != "true true 0s" {
-		t.Errorf("timeouts: %v, %v, %v", server.ReadHeaderTimeout, server.IdleTimeout, server.WriteTimeout)
+	if s.server().IdleTimeout <= 0 {
+		t.Error("an idle connection is kept for ever")
 	}
 }
