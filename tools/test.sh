@@ -1,31 +1,39 @@
 #!/usr/bin/env bash
-# Runs all tests with the race detector. What was skipped is named at the end, so that nobody takes it for passed; with
-# FEDSCRAPE_FORBID_SKIP set it is a failure. Arguments are passed on to go test.
+# Runs all tests with the race detector and names at the end what was skipped and why, so that nobody takes it for
+# passed. With FEDSCRAPE_FORBID_SKIP set a skip is a failure.
 set -uo pipefail
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# Each test's verdict and each package's; what the tests themselves say only where they fail.
-go test -race -timeout 20m -v "$@" ./... 2>&1 | tee "$log" | grep --line-buffered -E '^(ok|FAIL|panic:|--- )|^[[:space:]]+--- (FAIL|SKIP)|DATA RACE'
+# The chatter of passing tests is left out.
+go test -race -timeout 20m "$@" -v ./... 2>&1 | tee "$log" |
+	grep --line-buffered -E '^(ok|FAIL|PASS$|panic:)|^[[:space:]]*--- FAIL|DATA RACE'
 status=${PIPESTATUS[0]}
 
-count() { grep -cE "^[[:space:]]*--- $1" "$log"; }
-passed=$(count PASS) failed=$(count FAIL) skipped=$(count SKIP)
+# Of a package that failed, everything: go test ends each package's output with its line.
 if [ "$status" -ne 0 ]; then
-	echo "---- the end of the failing run:"
-	tail -n 3000 "$log"
+	echo "---- the whole output of the packages that failed:"
+	awk '{ text = text $0 "\n" } /^ok[[:space:]]/ { text = "" } /^FAIL[[:space:]]/ { printf "%s", text; text = "" } END { printf "%s", text }' "$log"
 fi
-if [ "$skipped" -gt 0 ]; then
-	echo
-	echo "SKIPPED, NOT PASSED:"
-	# The reason stands before the verdict, under the test's name.
-	awk '/^=== / { test = $3; next } /^[[:space:]]*--- SKIP/ { print; printf "%s", said[$3] } /^[[:space:]]*---/ { test = "" } { said[test] = said[test] $0 "\n" }' "$log"
-	if [ -n "${FEDSCRAPE_FORBID_SKIP:-}" ]; then status=1; fi
+
+# A test's messages come before its line, other tests' between them: the last message of a skipped test is the reason.
+skips=$(awk '
+	/^=== (RUN|CONT|NAME)/ { test = $3; next }
+	/^[[:space:]]*--- SKIP: / { skipped[++n] = $3; next }
+	/^[[:space:]]+[^[:space:]]+\.go:[0-9]+: / { reason[test] = "" }
+	/^[[:space:]]/ { sub(/^[[:space:]]+/, ""); reason[test] = reason[test] " " $0 }
+	/^(ok|FAIL)[[:space:]]/ {
+		for (i = 1; i <= n; i++) print $2 " " skipped[i] ":" reason[skipped[i]]
+		n = 0
+		split("", reason)
+	}' "$log")
+if [ -n "$skips" ]; then
+	printf '\nSKIPPED, NOT PASSED:\n%s\n\n' "$skips"
+	if [ -n "${FEDSCRAPE_FORBID_SKIP:-}" ] && [ "$status" -eq 0 ]; then
+		echo "FEDSCRAPE_FORBID_SKIP is set: a skip is a failure"
+		status=1
+	fi
 fi
-if [ "$passed" -eq 0 ]; then
-	echo "no test has run" >&2
-	status=1
-fi
-grep -E '^(ok|FAIL)[[:space:]]' "$log"
-echo "$passed passed, $failed failed, $skipped skipped"
+count() { grep -cE "^[[:space:]]*--- $1: " "$log"; }
+echo "$(count PASS) passed, $(count FAIL) failed, $(count SKIP) skipped"
 exit "$status"
