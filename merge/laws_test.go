@@ -2,8 +2,10 @@ package merge
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,6 @@ import (
 type naive struct {
 	counters map[string]float64
 	buckets  map[string]map[float64]float64 // gained between bounds
-	sums     map[string]float64
 }
 
 // process is one incarnation of the schedule: what it really counts, and what its last page said.
@@ -95,10 +96,7 @@ func (m *naive) gain(p *process) {
 	for key := range p.hist {
 		m.gainHist(p, key, skip)
 	}
-	p.said, p.saidHist, p.silent = map[string]float64{}, map[string][]float64{}, false
-	for key, v := range p.counters {
-		p.said[key] = v
-	}
+	p.said, p.saidHist, p.silent = maps.Clone(p.counters), map[string][]float64{}, false
 	for key := range p.hist {
 		p.saidHist[key] = p.cumulative(key)
 	}
@@ -322,7 +320,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		fold := func(order []int) string {
 			f := New(lawOptions())
 			for _, i := range order {
-				inc := f.Add(Spec{Key: fmt.Sprint(i), WorkerID: fmt.Sprint(i), Born: t0})
+				inc := f.Add(Spec{Key: strconv.Itoa(i), WorkerID: strconv.Itoa(i), Born: t0})
 				page(f, inc, t0, pages[i]...)
 				if gone[i] {
 					f.Depart(inc, t0, false)
@@ -351,7 +349,7 @@ func TestGroupingDoesNotMatter(t *testing.T) {
 			p = slices.DeleteFunc(p, func(s sample) bool { return s.id.Type == exposition.Gauge })
 			certain := rapid.Bool().Draw(t, "certain")
 			for f, how := range map[*Fold]string{kept: "kept", folded: "folded", mixed: "mixed"} {
-				inc := add(f, fmt.Sprint(i))
+				inc := add(f, strconv.Itoa(i))
 				page(f, inc, t0, p...)
 				if how != "kept" {
 					f.Depart(inc, t0, how == "folded" || certain)

@@ -121,10 +121,15 @@ func TestWhoDecidesAMode(t *testing.T) {
 	a, b := add(f, "a"), f.Add(Spec{Key: "b", WorkerID: "b", Born: t0.Add(time.Second)})
 	lines := func(mode string) []sample {
 		return []sample{
-			{id: gaugeID("ruled_x"), v: 2}, {id: hintID("ruled_x", "max"), v: 1},
-			{id: gaugeID("hinted"), v: 2}, {id: hintID("hinted", mode), v: 1},
-			{id: gaugeID("go_goroutines"), v: 2}, {id: gaugeID("other"), v: 2}, {id: gaugeID("build_info", "v", "1"), v: 1},
-			{id: gaugeID("odd_info"), v: 5}, {id: hintID("other", "nonsense"), v: 1},
+			{id: gaugeID("ruled_x"), v: 2},
+			{id: hintID("ruled_x", "max"), v: 1},
+			{id: gaugeID("hinted"), v: 2},
+			{id: hintID("hinted", mode), v: 1},
+			{id: gaugeID("go_goroutines"), v: 2},
+			{id: gaugeID("other"), v: 2},
+			{id: gaugeID("build_info", "v", "1"), v: 1},
+			{id: gaugeID("odd_info"), v: 5},
+			{id: hintID("other", "nonsense"), v: 1},
 		}
 	}
 	page(f, a, t0, lines("livesum")...)

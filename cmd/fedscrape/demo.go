@@ -21,6 +21,9 @@ import (
 // demoKillInterval is how often the demo kills a worker, without any warning to it.
 const demoKillInterval = 10 * time.Second
 
+// demoGoodbye is how long workers have to say goodbye when the demo ends.
+const demoGoodbye = 2 * time.Second
+
 func demoCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "demo",
@@ -58,6 +61,7 @@ type demo struct {
 	registry *registryServer
 }
 
+// run ends in the order in which a person would: workers first, who say goodbye, then who listens to them.
 func (d *demo) run(ctx context.Context) (err error) {
 	level := promslog.NewLevel()
 	_ = level.Set("warn")
@@ -66,16 +70,20 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.registry.close()) }()
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.registry.serve(ctx) })
-	group.Go(func() error { return d.serve(ctx, logger) })
+	parts, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, parts := errgroup.WithContext(parts)
+	group.Go(func() error { return d.registry.serve(parts) })
+	group.Go(func() error { return d.serve(parts, logger) })
 	group.Go(func() error {
+		defer stop()
 		select {
 		case address := <-d.opened:
-			return d.runWorkers(ctx, "http://"+address)
+			return d.runWorkers(ctx, parts, "http://"+address)
+		case <-parts.Done():
 		case <-ctx.Done():
-			return nil
 		}
+		return nil
 	})
 	return group.Wait()
 }
@@ -99,12 +107,16 @@ federate_configs:
 `, d.registry.address()))
 }
 
-// runWorkers keeps the worker processes, and kills and replaces one of them at each interval.
-func (d *demo) runWorkers(ctx context.Context, federator string) error {
-	slots := make([]*exec.Cmd, d.workers)
+// runWorkers keeps the worker processes, and kills and replaces one of them at each interval, until ctx ends, or parts
+// because the federator failed.
+func (d *demo) runWorkers(ctx, parts context.Context, federator string) error {
+	slots := make([]*demoWorker, d.workers)
 	defer func() {
 		for _, w := range slots {
-			endWorker(w)
+			w.sayGoodbye()
+		}
+		for _, w := range slots {
+			w.end(demoGoodbye)
 		}
 	}()
 	for i := range slots {
@@ -121,43 +133,68 @@ func (d *demo) runWorkers(ctx context.Context, federator string) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-parts.Done():
+			return nil
 		case <-ticker.C:
 		}
-		i := rand.IntN(len(slots))
-		pid := slots[i].Process.Pid
-		endWorker(slots[i])
-		w, err := d.startWorker(federator)
-		if err != nil {
+		if err := d.replace(slots, federator); err != nil {
 			return err
 		}
-		slots[i] = w
-		fmt.Fprintf(d.stdout, "killed worker process %d (kill -9), started %d: the merged counters go on\n", pid, w.Process.Pid)
 	}
 }
 
+// replace kills one of the workers as an out-of-memory kill would, and starts another.
+func (d *demo) replace(slots []*demoWorker, federator string) error {
+	i := rand.IntN(len(slots))
+	pid := slots[i].cmd.Process.Pid
+	slots[i].end(0)
+	w, err := d.startWorker(federator)
+	slots[i] = w
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "killed worker process %d (kill -9), started %d: the merged counters go on\n", pid, w.cmd.Process.Pid)
+	return nil
+}
+
+// demoWorker is a worker process, and the pipe whose end is its own.
+type demoWorker struct {
+	cmd  *exec.Cmd
+	pipe io.Closer
+}
+
 // startWorker starts this program again as a worker. It ends when the pipe to it does, so it never outlives the demo.
-func (d *demo) startWorker(federator string) (*exec.Cmd, error) {
+func (d *demo) startWorker(federator string) (*demoWorker, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program for the demo's workers: %w", err)
 	}
-	w := exec.Command(self, demoWorkerName) //nolint:noctx // ended by endWorker, which waits for it
+	w := exec.Command(self, demoWorkerName) //nolint:noctx // ended by end, which waits for it
 	w.Env = append(os.Environ(), "CONSUL_HTTP_ADDR="+d.registry.address(), "FEDSCRAPE_URL="+federator, "FEDSCRAPE_DISABLE=")
 	w.Stderr = d.stderr
-	if _, err := w.StdinPipe(); err != nil {
+	pipe, err := w.StdinPipe()
+	if err != nil {
 		return nil, fmt.Errorf("start a demo worker: %w", err)
 	}
 	if err := w.Start(); err != nil {
 		return nil, fmt.Errorf("start a demo worker: %w", err)
 	}
-	return w, nil
+	return &demoWorker{w, pipe}, nil
 }
 
-// endWorker kills a worker process as an out-of-memory kill would, and waits for it.
-func endWorker(w *exec.Cmd) {
+// sayGoodbye lets the worker end in good order.
+func (w *demoWorker) sayGoodbye() {
 	if w != nil {
-		_ = w.Process.Kill()
-		_ = w.Wait()
+		_ = w.pipe.Close()
+	}
+}
+
+// end kills the worker process after a while, and waits for it.
+func (w *demoWorker) end(after time.Duration) {
+	if w != nil {
+		timer := time.AfterFunc(after, func() { _ = w.cmd.Process.Kill() })
+		defer timer.Stop()
+		_ = w.cmd.Wait()
 	}
 }
 

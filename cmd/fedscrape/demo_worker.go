@@ -6,6 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,9 +64,10 @@ func (a *demoApp) serve() {
 	a.inFlight.Set(float64(rand.IntN(4)))
 }
 
-// runDemoWorker works until its context ends, or the pipe from the demo does.
+// runDemoWorker works until the pipe from the demo ends. Signals are the demo's: a terminal sends them to all.
 func runDemoWorker(ctx context.Context, parent io.Reader, stderr io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	go func() { // ends with the pipe, which ends with the demo
 		_, _ = io.Copy(io.Discard, parent)
