@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"fedscrape": main})
+}
+
+// TestScript runs testdata/script: what the commands say and how they end. UPDATE=1 rewrites what is expected.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", UpdateScripts: os.Getenv("UPDATE") != "", RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			for i := range 3 { // WEB, REGISTRY and a worker's
+				port, err := freePort()
+				if err != nil {
+					return err
+				}
+				env.Setenv([...]string{"WEB", "REGISTRY", "PORT"}[i], fmt.Sprintf("127.0.0.1:%d", port))
+			}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": status, "http": httpCommand, "waitfor": waitFor, "worker": workerCommand, "signal": signalCommand,
+		},
+	})
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// status CODE COMMAND ARG...: runs the command and wants its exit code.
+func status(ts *testscript.TestScript, _ bool, args []string) {
+	want, got := args[0], "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != want {
+		ts.Fatalf("exit status %s, want %s", got, want)
+	}
+}
+
+func get(method, url string) (int, string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
+	if err != nil {
+		return 0, err.Error()
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, string(body)
+}
+
+// http METHOD URL STATUS: asks, wants the status, and leaves the body in the file body.
+func httpCommand(ts *testscript.TestScript, _ bool, args []string) {
+	code, body := get(args[0], args[1])
+	ts.Check(os.WriteFile(ts.MkAbs("body"), []byte(body), 0o600))
+	if strconv.Itoa(code) != args[2] {
+		ts.Fatalf("%s %s: %d, want %s: %s", args[0], args[1], code, args[2], body)
+	}
+}
+
+// waitfor URL TEXT: asks until the answer is 200 and has the text, for 20 s at most.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		code, body := get(http.MethodGet, args[0])
+		if code == http.StatusOK && strings.Contains(body, args[1]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: %d without %q: %s", args[0], code, args[1], body)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// worker ADDRESS FILE: serves a file as a worker's page until the script ends.
+func workerCommand(ts *testscript.TestScript, _ bool, args []string) {
+	body := ts.ReadFile(args[1])
+	listener, err := net.Listen("tcp", args[0])
+	ts.Check(err)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = io.WriteString(w, body)
+	}))
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	ts.Defer(server.Close)
+}
+
+// signal NAME: signals the script's last background command.
+func signalCommand(ts *testscript.TestScript, _ bool, args []string) {
+	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT}
+	commands := ts.BackgroundCmds()
+	ts.Check(commands[len(commands)-1].Process.Signal(signals[args[0]]))
+}
+
+// TestRunIsCancelled ends serve by its context, as a signal does.
+func TestRunIsCancelled(t *testing.T) {
+	dir := t.TempDir()
+	path := dir + "/fedscrape.yml"
+	if err := os.WriteFile(path, []byte("federate_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(t.Context())
+	time.AfterFunc(300*time.Millisecond, stop)
+	var out strings.Builder
+	args := []string{"fedscrape", "serve", "--config.file=" + path, "--web.listen-address=127.0.0.1:0", "--log.level=error"}
+	if code := run(ctx, args, strings.NewReader(""), &out, &out); code != exitDone {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+}
