@@ -3,8 +3,12 @@
 
 .PHONY: build test tools lint format fuzz bench clean
 
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
+LDFLAGS := -s -w -X github.com/prometheus/common/version.Version=$(VERSION) -X github.com/prometheus/common/version.Revision=$(REVISION)
+
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o fedscrape ./cmd/fedscrape
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o fedscrape ./cmd/fedscrape
 
 tools:
 	tools/build.sh consul
