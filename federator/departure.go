@@ -46,6 +46,11 @@ func (in *Instance) settle(now time.Time) {
 	}
 	in.folded.expire(now, in.job.Merge.InstanceRetention)
 	in.logConflicts()
+	if refused := in.fold.Refused(); refused > 0 && in.refused == 0 {
+		in.logger.Warn("Instance is at series_limit: new series are left out; raise it, or drop labels by metric_relabel_configs",
+			"series_limit", in.job.Merge.SeriesLimit)
+		in.refused = refused
+	}
 }
 
 // logConflicts says once what workers disagree on.

@@ -36,6 +36,7 @@ type Instance struct {
 	lastAsk  time.Time // when a request came last
 	last     time.Time // when the last round ended
 	took     time.Duration
+	refused  int       // series over series_limit, when the log said so
 	idle     time.Time // since when there is no present worker
 	counts   counts
 	conflict map[conflictKey]bool // as of the last round

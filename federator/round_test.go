@@ -257,3 +257,41 @@ func TestSweepsOnlyWhereNobodyAsks(t *testing.T) {
 		group.Wait()
 	})
 }
+
+// TestInstanceIsForgotten leaves an instance without workers, and then without its memory.
+func TestInstanceIsForgotten(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.want("x_total", "12")
+		w.wantHand("", w.hand("w1", 100, counter(5, 100)))
+		w.refuse("h:2")
+		w.deregister("w1", "w2")
+		_, _ = w.gather()
+		ctx, cancel := context.WithCancel(w.t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = w.federator.Run(ctx) })
+		time.Sleep(7*24*time.Hour - time.Hour)
+		if n := len(w.federator.Instances()); n != 1 {
+			t.Errorf("%d instances within instance_retention", n)
+		}
+		time.Sleep(2 * time.Hour)
+		if n := len(w.federator.Instances()); n != 0 {
+			t.Errorf("%d instances after it", n)
+		}
+		cancel()
+		group.Wait()
+	})
+}
+
+func TestSeriesLimitIsSaid(t *testing.T) {
+	inWorld(t, func(j *Job) { j.Merge.SeriesLimit = 3 }, func(w *world) {
+		two(w)
+		w.at("h:2", answer{page: counter(7, 100) + "a 1\nb 2\nc 3\n"})
+		for range 3 {
+			w.want("x_total", "12")
+		}
+		if n := w.logged("series_limit"); n != 2 { // the message, and its key
+			t.Errorf("said %d times:\n%s", n, w.log)
+		}
+	})
+}

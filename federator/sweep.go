@@ -27,6 +27,10 @@ func (f *Federator) Run(ctx context.Context) error {
 func (f *Federator) sweep(now time.Time) time.Duration {
 	next, started := time.Second, 0
 	for _, in := range f.all() {
+		if in.over(now) {
+			f.forget(in, now)
+			continue
+		}
 		wait := in.sweepDue(now)
 		if wait > 0 {
 			next = min(next, wait)
@@ -38,6 +42,24 @@ func (f *Federator) sweep(now time.Time) time.Duration {
 		in.sweep()
 	}
 	return max(next, 10*time.Millisecond)
+}
+
+// over tells whether the instance has had no present worker for instance_retention.
+func (in *Instance) over(now time.Time) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.members) == 0 && in.round == nil && now.Sub(in.idle) > in.job.Merge.InstanceRetention
+}
+
+// forget drops an instance that is over, with its part of the ledger.
+func (f *Federator) forget(in *Instance, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.instances[in.key] == in && in.over(now) {
+		delete(f.instances, in.key)
+		in.folded.expire(now, 0)
+		in.logger.Info("Instance is forgotten: it had no worker for instance_retention", "instance_retention", in.job.Merge.InstanceRetention)
+	}
 }
 
 // sweepDue tells how long nobody may still ask before a sweep: 1.5 intervals after the last round, for each instance

@@ -174,69 +174,6 @@ func (c *commit) markReset(s *series) {
 	}
 }
 
-func (c *commit) seeHistogram(l *line, v float64, at int) {
-	s := l.series
-	if s.page != c.generation {
-		s.page, s.hasInf, s.hasCnt, s.top, s.topAt = c.generation, false, false, math.Inf(-1), -1
-		c.histograms = append(c.histograms, s)
-	}
-	switch {
-	case l.part == exposition.PartCount:
-		s.hasCnt, s.cnt, s.cntLine = true, v, at
-	case math.IsInf(l.bound, 1):
-		s.hasInf, s.inf = true, v
-	case l.bound > s.top:
-		s.top, s.topAt = l.bound, at
-	}
-}
-
-// completeHistograms gives each histogram of the page a +Inf bucket and a count that are equal.
-func (c *commit) completeHistograms() {
-	for _, s := range c.histograms {
-		if !s.hasInf {
-			s.inf = c.implied(s)
-			c.synthesize(s, exposition.PartBucket, math.Inf(1), s.inf)
-		}
-		switch {
-		case !s.hasCnt:
-			c.synthesize(s, exposition.PartCount, 0, s.inf)
-		case s.cnt != s.inf:
-			c.st.values[s.cntLine] = s.inf
-			c.fellBack(s.count, s.inf)
-		}
-	}
-}
-
-// implied is the +Inf bucket of a page that lacks it.
-func (c *commit) implied(s *series) float64 {
-	if s.hasCnt {
-		return s.cnt
-	}
-	if s.topAt >= 0 {
-		return c.st.values[s.topAt]
-	}
-	return 0
-}
-
-// synthesize adds a line that the page lacks.
-func (c *commit) synthesize(s *series, part exposition.Part, bound, v float64) {
-	slot := c.slot(exposition.SeriesID{
-		Family: s.variant.family.name, Type: s.variant.typ, Part: part, Bound: bound, Labels: s.labels,
-	})
-	c.decideLayout()
-	c.mark[slot] = c.generation
-	c.st.slots = append(c.st.slots, slot)
-	c.st.values = append(c.st.values, v)
-	c.fellBack(slot, v)
-}
-
-// fellBack marks a reset where a corrected line is below the last snapshot.
-func (c *commit) fellBack(slot Slot, v float64) {
-	if c.previousMark[slot] == c.generation && v < c.previous[slot] && c.fallIsReset(slot) {
-		c.markReset(c.lines[slot].series)
-	}
-}
-
 // findRemoved carries on what a cumulative line counted before the worker stopped to show it: if it comes back it
 // begins anew.
 func (c *commit) findRemoved() {

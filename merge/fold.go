@@ -85,6 +85,13 @@ func (f *Fold) Series() int {
 	return f.series
 }
 
+// Refused is how many lines were refused so far because of series_limit.
+func (f *Fold) Refused() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refused
+}
+
 // Slot gives the number of a line, a new one where it is not known. NoSlot where the line is not to be counted: one
 // of our own fedscrape_* series but for the hint, or a series over the limit.
 func (f *Fold) Slot(id exposition.SeriesID) Slot {

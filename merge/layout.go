@@ -1,10 +1,7 @@
 package merge
 
 import (
-	"math"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -123,84 +120,6 @@ func (f *Fold) zero(s *series) {
 	})
 }
 
-// joinUnknown lets untyped lines count where a typed family claims their name.
-func (f *Fold) joinUnknown() {
-	for slot := range len(f.lines) {
-		l := &f.lines[slot]
-		if l.part != exposition.PartValue || !f.mayJoin(l.variant) {
-			continue
-		}
-		id, ok := f.typedID(l)
-		if !ok {
-			continue
-		}
-		if target := f.slot(id); target != noSlot {
-			f.extend()
-			f.target[slot] = target
-			f.ledger[target].addSum(f.ledger[slot])
-			f.ledger[slot] = sum{}
-		}
-	}
-	f.layout = true // f.slot found new lines; they are part of this layout
-}
-
-// mayJoin tells whether lines of the variant may belong to another family's type: untyped ones, and gauges that an
-// exposition without start times of its own uses for them.
-func (f *Fold) mayJoin(v *variant) bool {
-	return v.typ == exposition.Unknown || v.typ == exposition.Gauge && strings.HasSuffix(v.family.name, "_created")
-}
-
-// typedID is what an untyped line would be called had its page said the type that others say.
-func (f *Fold) typedID(l *line) (exposition.SeriesID, bool) {
-	name := l.variant.family.name
-	id := exposition.SeriesID{Family: name, Type: l.variant.family.winner, Labels: l.series.labels}
-	if base := f.startOf(name); base != nil {
-		id.Family, id.Type, id.Part = base.name, base.winner, exposition.PartCreated
-		return id, true
-	}
-	if l.variant.typ != exposition.Unknown {
-		return id, false
-	}
-	if id.Type != exposition.Unknown {
-		return f.partByLabel(id)
-	}
-	for suffix, part := range map[string]exposition.Part{
-		"_bucket": exposition.PartBucket, "_sum": exposition.PartSum, "_count": exposition.PartCount,
-	} {
-		base, cut := strings.CutSuffix(name, suffix)
-		if fam := f.families[base]; cut && fam != nil && multi(fam.winner) {
-			id.Family, id.Type, id.Part = base, fam.winner, part
-			return f.partByLabel(id)
-		}
-	}
-	return id, false
-}
-
-func multi(t exposition.Type) bool { return t == exposition.Histogram || t == exposition.Summary }
-
-// partByLabel takes le and quantile out of an untyped line's labels.
-func (f *Fold) partByLabel(id exposition.SeriesID) (exposition.SeriesID, bool) {
-	label := ""
-	switch {
-	case id.Part == exposition.PartBucket:
-		label = "le"
-	case id.Type == exposition.Summary && id.Part == exposition.PartValue:
-		label, id.Part = "quantile", exposition.PartQuantile
-	case id.Type == exposition.Histogram && id.Part == exposition.PartValue:
-		return id, false
-	default:
-		return id, true
-	}
-	i := slices.IndexFunc(id.Labels, func(l exposition.Label) bool { return l.Name == label })
-	if i < 0 {
-		return id, false
-	}
-	bound, err := strconv.ParseFloat(id.Labels[i].Value, 64)
-	id.Bound = bound
-	id.Labels = slices.Delete(slices.Clone(id.Labels), i, i+1)
-	return id, err == nil && !math.IsNaN(bound)
-}
-
 // classify says what the fold does with a line.
 func (f *Fold) classify(l *line) class {
 	v := l.variant
@@ -224,20 +143,6 @@ func (f *Fold) classify(l *line) class {
 	default:
 		return classGauge
 	}
-}
-
-// startOf gives the cumulative family whose start times the family `x_created` holds, nil where there is none.
-func (f *Fold) startOf(name string) *family {
-	base, ok := strings.CutSuffix(name, "_created")
-	if !ok {
-		return nil
-	}
-	for _, name := range []string{base, base + "_total"} {
-		if fam := f.families[name]; fam != nil && fam.winner.Cumulative() {
-			return fam
-		}
-	}
-	return nil
 }
 
 // hideCollisions hides the series of a family that would be printed twice: a counter `x_sum` with the labels of a
