@@ -149,7 +149,7 @@ func (f *Fold) fallIsReset(slot Slot) bool {
 func (c *commit) see(slot Slot, v float64, at int) {
 	l := &c.lines[slot]
 	s := l.series
-	if l.part == exposition.PartBucket || l.part == exposition.PartCount && len(s.buckets) > 0 {
+	if l.part == exposition.PartBucket || l.part == exposition.PartCount && l.variant.typ != exposition.Summary {
 		c.seeHistogram(l, v, at)
 	}
 	if l.part == exposition.PartValue && v != 1 && !l.variant.family.notInfo {

@@ -79,7 +79,8 @@ func (e *extremes) over(now time.Time, retention time.Duration, forever bool) (l
 	var s span
 	n := windowOf(now, retention)
 	for _, w := range e.windows {
-		if w.number == 0 || n-w.number > 16 {
+		// A number from before a reload changed the retention may lie ahead.
+		if w.number == 0 || n-w.number > 16 || w.number > n {
 			continue
 		}
 		if !ok {

@@ -37,6 +37,7 @@ type Fold struct {
 	held           bool    // holders, holdersPresent and kept hold
 	holders        []int32 // by slot: incarnations that have the line
 	holdersPresent []int32
+	hidden         []*series // that another family already prints
 	mixed          []*series // whose workers disagree on bounds
 	kept           []sum     // by slot: ledger and kept departed incarnations' pages, cumulative buckets over their own bounds
 	between        []sum     // by slot: the same of buckets between neighbouring bounds

@@ -112,7 +112,7 @@ func (c *commit) rank() {
 			continue
 		}
 		v := c.st.values[i]
-		if c.previousMark[slot] != c.generation || c.previous[slot] != v {
+		if c.previousMark[slot] != c.generation || math.Float64bits(c.previous[slot]) != math.Float64bits(v) {
 			c.inc.ranks[slot] = rank{2, c.now.UnixMilli(), c.inc.seq}
 		}
 	}
@@ -122,7 +122,7 @@ func isRecent(m Mode) bool { return m == ModeMostRecent || m == ModeLiveMostRece
 
 // addDeparted counts the gauges of a worker that is gone but kept apart. Its cumulative lines are in f.kept.
 func (f *Fold) addDeparted(inc *Incarnation, now time.Time) {
-	gone := now.Sub(inc.departedAt)
+	all := now.Sub(inc.departedAt) <= f.opts.DepartedGauges && !f.taken(inc.WorkerID)
 	for _, i := range inc.apart {
 		raw := inc.slots[i]
 		slot := f.target[raw]
@@ -134,7 +134,7 @@ func (f *Fold) addDeparted(inc *Incarnation, now time.Time) {
 		case ModeMin, ModeMax, modeForever, ModeSum, ModeMostRecent, ModeAvg:
 			f.addGauge(inc, raw, slot, inc.last[i])
 		case ModeAll:
-			if gone <= f.opts.DepartedGauges && !f.taken(inc.WorkerID) {
+			if all {
 				f.addGauge(inc, raw, slot, inc.last[i])
 			}
 		default: // live modes end with the worker

@@ -56,7 +56,8 @@ func (c *commit) synthesize(s *series, part exposition.Part, bound, v float64) {
 	slot := c.slot(exposition.SeriesID{
 		Family: s.variant.family.name, Type: s.variant.typ, Part: part, Bound: bound, Labels: s.labels,
 	})
-	c.decideLayout()
+	c.extend()
+	c.class[slot] = c.classify(&c.lines[slot])
 	c.mark[slot] = c.generation
 	c.st.slots = append(c.st.slots, slot)
 	c.st.values = append(c.st.values, v)

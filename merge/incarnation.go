@@ -52,6 +52,18 @@ func (inc *Incarnation) older(b *Incarnation) bool {
 // Present tells whether the incarnation is counted as there.
 func (inc *Incarnation) Present() bool { return inc.present }
 
+// drop forgets lines of the last snapshot.
+func (inc *Incarnation) drop(gone func(Slot) bool) {
+	n := 0
+	for i, slot := range inc.slots {
+		if !gone(slot) {
+			inc.slots[n], inc.last[n] = slot, inc.last[i]
+			n++
+		}
+	}
+	inc.slots, inc.last = inc.slots[:n], inc.last[:n]
+}
+
 // Stage is one page on its way in: nothing of it counts before Commit. It is an exposition.Sink for one goroutine.
 type Stage struct {
 	inc    *Incarnation

@@ -94,30 +94,33 @@ func (f *Fold) dropVariant(v *variant) {
 	if v == nil {
 		return
 	}
-	for _, s := range v.series {
-		f.zero(s)
-	}
+	f.zero(v.series)
 }
 
-// zero forgets what the ledger and departed incarnations hold of a series, and what was shown of it.
-func (f *Fold) zero(s *series) {
+// zero forgets what the ledger and departed incarnations hold of some series, and what was shown of them. It takes
+// them all at once: each incarnation is gone through only once.
+func (f *Fold) zero(list []*series) {
+	if len(list) == 0 {
+		return
+	}
 	f.held = false
-	s.start = startTime{}
-	s.slots(func(slot Slot) {
-		f.ledger[slot], f.shown[slot] = sum{}, 0
-		delete(f.recent, slot)
-		delete(f.extremes, slot)
-		for _, inc := range f.incarnations {
-			inc.offset.drop(slot)
-			if inc.present {
-				continue
-			}
-			if i := slices.Index(inc.slots, slot); i >= 0 {
-				inc.slots = slices.Delete(inc.slots, i, i+1)
-				inc.last = slices.Delete(inc.last, i, i+1)
-			}
+	f.generation++
+	for _, s := range list {
+		s.start = startTime{}
+		s.slots(func(slot Slot) {
+			f.mark[slot] = f.generation
+			f.ledger[slot], f.shown[slot] = sum{}, 0
+			delete(f.recent, slot)
+			delete(f.extremes, slot)
+		})
+	}
+	gone := func(slot Slot) bool { return f.mark[slot] == f.generation || f.mark[f.target[slot]] == f.generation }
+	for _, inc := range f.incarnations {
+		inc.offset.drop(gone)
+		if !inc.present {
+			inc.drop(gone)
 		}
-	})
+	}
 }
 
 // classify says what the fold does with a line.
@@ -148,6 +151,10 @@ func (f *Fold) classify(l *line) class {
 // hideCollisions hides the series of a family that would be printed twice: a counter `x_sum` with the labels of a
 // histogram `x`. The family that is printed first keeps them, as Prometheus does.
 func (f *Fold) hideCollisions() {
+	for _, s := range f.hidden {
+		s.hidden = false
+	}
+	f.hidden = f.hidden[:0]
 	for _, fam := range f.families {
 		if !multi(fam.winner) {
 			continue
@@ -162,12 +169,19 @@ func (f *Fold) hideCollisions() {
 	}
 }
 
+// hide leaves alone what is not printed anyway: an untyped line that counts for the other family, and what only a
+// series that expired has in its way.
 func (f *Fold) hide(v, by *variant) {
 	if v == nil || by == nil {
 		return
 	}
 	for key, s := range v.byLabels {
-		_, s.hidden = by.byLabels[key]
+		other := by.byLabels[key]
+		if other == nil || !f.shows(other) || s.value != noSlot && f.target[s.value] != s.value {
+			continue
+		}
+		s.hidden = true
+		f.hidden = append(f.hidden, s)
 	}
 }
 

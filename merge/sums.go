@@ -1,30 +1,34 @@
 package merge
 
-import "sort"
-
-// sums are sparse totals by slot, sorted by it. Buckets are counts between neighbouring bounds.
+// sums are sparse totals by slot. Buckets are counts between neighbouring bounds.
 type sums struct {
 	slots  []Slot
 	values []sum
+	index  map[Slot]int // where a slot is: ten thousand removed series cost ten thousand steps
 }
 
-func (t *sums) at(slot Slot) *sum {
-	i := sort.Search(len(t.slots), func(i int) bool { return t.slots[i] >= slot })
-	if i == len(t.slots) || t.slots[i] != slot {
-		t.slots = append(t.slots, 0)
-		t.values = append(t.values, sum{})
-		copy(t.slots[i+1:], t.slots[i:])
-		copy(t.values[i+1:], t.values[i:])
-		t.slots[i], t.values[i] = slot, sum{}
+func (t *sums) add(slot Slot, v float64) { t.addSum(slot, sum{hi: v}) }
+
+func (t *sums) addSum(slot Slot, v sum) {
+	i, ok := t.index[slot]
+	if !ok {
+		if t.index == nil {
+			t.index = map[Slot]int{}
+		}
+		i = len(t.slots)
+		t.index[slot] = i
+		t.slots, t.values = append(t.slots, slot), append(t.values, sum{})
 	}
-	return &t.values[i]
+	t.values[i].addSum(v)
 }
 
-func (t *sums) add(slot Slot, v float64) { t.at(slot).add(v) }
-
-// drop forgets a slot.
-func (t *sums) drop(slot Slot) {
-	if i := sort.Search(len(t.slots), func(i int) bool { return t.slots[i] >= slot }); i < len(t.slots) && t.slots[i] == slot {
-		t.values[i] = sum{}
+// drop forgets the slots that gone names.
+func (t *sums) drop(gone func(Slot) bool) {
+	old := *t
+	*t = sums{slots: old.slots[:0], values: old.values[:0]}
+	for i, slot := range old.slots {
+		if !gone(slot) {
+			t.addSum(slot, old.values[i])
+		}
 	}
 }

@@ -72,7 +72,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		OnUsageError:              onUsageError,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Action:                    noCommand,
-		Commands:                  []*cli.Command{serveCommand(), demoCommand(), mergeCommand(), checkCommand(), demoWorkerCommand()},
+		Commands:                  []*cli.Command{serveCommand(), demoCommand(), mergeCommand(), registerCommand(), checkCommand(), demoWorkerCommand()},
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = onUsageError
