@@ -179,7 +179,8 @@ func (r *registrar) follow(signals <-chan os.Signal, ended <-chan error) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ended:
+		case err := <-ended:
+			r.logger.Debug("Command has ended", "err", err)
 			r.goodbye()
 			return
 		case <-ticker.C:
