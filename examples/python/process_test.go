@@ -78,7 +78,10 @@ var dirs sync.Map
 
 func tempDir(t *testing.T) string {
 	t.Helper()
-	dir, _ := dirs.LoadOrStore(t.Name(), t.TempDir())
+	dir, known := dirs.LoadOrStore(t.Name(), t.TempDir())
+	if !known {
+		t.Cleanup(func() { dirs.Delete(t.Name()) })
+	}
 	return dir.(string)
 }
 
