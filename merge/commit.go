@@ -25,6 +25,7 @@ func (f *Fold) FellFrom(st *Stage, inc *Incarnation) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	f.translate(st)
 	f.scatter(inc)
 	for i, slot := range st.slots {
 		if f.previousMark[slot] == f.generation && f.fallIsReset(slot) && st.values[i] < f.previous[slot] {
@@ -38,6 +39,8 @@ func (f *Fold) FellFrom(st *Stage, inc *Incarnation) bool {
 func (f *Fold) Lacks(st *Stage) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.decideLayout()
+	f.translate(st)
 	f.generation++
 	for _, slot := range st.slots {
 		f.mark[slot] = f.generation
@@ -58,6 +61,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	f.translate(st)
 	c := commit{Fold: f, st: st, inc: st.inc, now: now}
 	f.scatter(st.inc)
 	c.takeLines()
@@ -85,6 +89,7 @@ type commit struct {
 func (f *Fold) scatter(inc *Incarnation) {
 	f.generation++
 	for i, slot := range inc.slots {
+		slot = f.target[slot]
 		f.previous[slot], f.previousMark[slot] = inc.last[i], f.generation
 	}
 }
@@ -236,7 +241,7 @@ func (c *commit) applyBase() {
 // swap makes the stage the snapshot.
 func (c *commit) swap() {
 	inc, st := c.inc, c.st
-	if !slices.Equal(inc.slots, st.slots) {
+	if inc.variants == nil || !slices.Equal(inc.slots, st.slots) {
 		c.learnVariants()
 	}
 	inc.slots, inc.last, inc.stamps, inc.metas = st.slots, st.values, st.stamps, st.metas
@@ -249,8 +254,13 @@ func (c *commit) swap() {
 func (c *commit) learnVariants() {
 	c.inc.variants = map[*variant]struct{}{}
 	for _, slot := range c.st.slots {
-		c.inc.variants[c.lines[slot].variant] = struct{}{}
 		c.known[c.target[slot]] = true
+		c.lines[slot].series.pending = false
+		if raw, ok := c.st.untyped[slot]; ok {
+			slot = raw
+			c.lines[slot].series.pending = false
+		}
+		c.inc.variants[c.lines[slot].variant] = struct{}{}
 	}
 	c.learnHints()
 	c.layout, c.held = false, false

@@ -34,8 +34,9 @@ func (f *Fold) keepAll(id string, d *departedID) {
 // extremes are the lowest and highest value of folded workers, in windows of a sixteenth of departed_retention, so
 // that ten thousand departures cost what sixteen do.
 type extremes struct {
-	windows [17]window
-	forever span
+	windows   [17]window
+	retention time.Duration // that the windows are made for: a reload may change it
+	forever   span
 }
 
 type window struct {
@@ -63,7 +64,19 @@ func (e *extremes) add(at time.Time, retention time.Duration, v float64) {
 		return
 	}
 	e.forever.add(v)
-	n := windowOf(at, retention)
+	if e.retention != retention {
+		low, high, ok := e.over(at, false)
+		e.retention, e.windows = retention, [17]window{}
+		if ok {
+			e.put(at, low)
+			e.put(at, high)
+		}
+	}
+	e.put(at, v)
+}
+
+func (e *extremes) put(at time.Time, v float64) {
+	n := windowOf(at, e.retention)
 	w := &e.windows[n%int64(len(e.windows))]
 	if w.number != n {
 		*w = window{n, span{v, v}}
@@ -72,15 +85,14 @@ func (e *extremes) add(at time.Time, retention time.Duration, v float64) {
 }
 
 // over gives the extremes of the workers that departed within the retention, or of all.
-func (e *extremes) over(now time.Time, retention time.Duration, forever bool) (low, high float64, ok bool) {
+func (e *extremes) over(now time.Time, forever bool) (low, high float64, ok bool) {
 	if forever {
 		return e.forever.min, e.forever.max, true
 	}
 	var s span
-	n := windowOf(now, retention)
+	n := windowOf(now, e.retention)
 	for _, w := range e.windows {
-		// A number from before a reload changed the retention may lie ahead.
-		if w.number == 0 || n-w.number > 16 || w.number > n {
+		if w.number == 0 || n-w.number > 16 {
 			continue
 		}
 		if !ok {

@@ -17,6 +17,7 @@ func (f *Fold) expire(now time.Time) {
 		}
 	}
 	f.forget(gone)
+	f.decideLayout()
 	f.countHolders()
 }
 
@@ -35,6 +36,7 @@ func (f *Fold) outlived(s *series, now time.Time) bool {
 // forget lets series go with their part of the ledger; one that comes back is a new series.
 func (f *Fold) forget(gone []*series) {
 	f.zero(gone)
+	f.layout = f.layout && len(gone) == 0
 	for _, s := range gone {
 		s.lastHeld = time.Time{}
 		s.slots(func(slot Slot) { f.known[slot] = false })

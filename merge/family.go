@@ -101,6 +101,7 @@ type series struct {
 	quantiles []boundSlot
 	hidden    bool // another family already shows a line of this name and these labels
 
+	pending  bool      // no page that has it was committed yet
 	lastHeld time.Time // when a present worker had it last
 	start    startTime
 
@@ -127,7 +128,7 @@ type startTime struct {
 }
 
 func newSeries(v *variant, labels exposition.Labels) *series {
-	return &series{variant: v, labels: labels, value: noSlot, sum: noSlot, count: noSlot, created: noSlot}
+	return &series{variant: v, labels: labels, pending: true, value: noSlot, sum: noSlot, count: noSlot, created: noSlot}
 }
 
 // multi tells whether a reset concerns several lines at once.

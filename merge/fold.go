@@ -29,10 +29,12 @@ type Fold struct {
 	metas        map[string]*meta       // the last HELP and UNIT of a worker that is gone
 	known        []bool                 // by slot: somebody has, or had, the line, and it has not expired
 	refused      int
+	full         bool // makeRoom found nothing to let go since held
 
 	// Derived from the above; rebuilt where stale.
 	class          []class
 	target         []Slot  // where a line of an untyped family counts when another worker knows the type
+	joined         bool    // some target is another slot
 	layout         bool    // class and target hold
 	held           bool    // holders, holdersPresent and kept hold
 	holders        []int32 // by slot: incarnations that have the line
@@ -79,20 +81,6 @@ func (f *Fold) SetOptions(opts Options) {
 	}
 }
 
-// Series is how many series there are, shown or not.
-func (f *Fold) Series() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.series
-}
-
-// Refused is how many lines were refused so far because of series_limit.
-func (f *Fold) Refused() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.refused
-}
-
 // Slot gives the number of a line, a new one where it is not known. NoSlot where the line is not to be counted: one
 // of our own fedscrape_* series but for the hint, or a series over the limit.
 func (f *Fold) Slot(id exposition.SeriesID) Slot {
@@ -101,6 +89,7 @@ func (f *Fold) Slot(id exposition.SeriesID) Slot {
 	if strings.HasPrefix(id.Family, "fedscrape_") && id.Family != hintFamily {
 		return noSlot
 	}
+	f.makeRoom(id)
 	return f.slot(id)
 }
 
@@ -127,34 +116,6 @@ func (f *Fold) slot(id exposition.SeriesID) Slot {
 	s.set(id.Part, id.Bound, slot)
 	f.layout = false
 	return slot
-}
-
-// seriesOf gives the series of a line, a new one where it is not known; nil over series_limit.
-func (f *Fold) seriesOf(id exposition.SeriesID) *series {
-	fam := f.families[id.Family]
-	if fam == nil {
-		fam = &family{name: id.Family, variants: map[exposition.Type]*variant{}}
-		f.families[id.Family] = fam
-		f.ordered = false
-	}
-	v := fam.variants[id.Type]
-	if v == nil {
-		v = &variant{family: fam, typ: id.Type, byLabels: map[string]*series{}}
-		fam.variants[id.Type] = v
-	}
-	key := string(exposition.AppendKey(nil, exposition.SeriesID{Labels: id.Labels}))
-	s := v.byLabels[key]
-	if s == nil {
-		if f.opts.SeriesLimit > 0 && f.series >= f.opts.SeriesLimit {
-			return nil
-		}
-		s = newSeries(v, id.Labels)
-		v.byLabels[key] = s
-		v.series = append(v.series, s)
-		v.sorted = false
-		f.series++
-	}
-	return s
 }
 
 // Spec describes an incarnation that joins.

@@ -171,7 +171,7 @@ func (f *Fold) addExtremes(slot Slot, e *extremes, now time.Time) {
 		return
 	}
 	fam := f.lines[slot].variant.family
-	low, high, ok := e.over(now, f.opts.DepartedRetention, fam.forever)
+	low, high, ok := e.over(now, fam.forever)
 	if mode, live := fam.mode.live(); !ok || live || mode != ModeMin && mode != ModeMax && mode != modeForever {
 		return
 	}

@@ -71,7 +71,9 @@ type Stage struct {
 	values []float64
 	stamps map[Slot]int64
 	metas  map[string]*meta
-	before map[string]*meta // of the last snapshot; not written any more
+	// untyped has, by typed line, the line that the page itself has.
+	untyped map[Slot]Slot
+	before  map[string]*meta // of the last snapshot; not written any more
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }

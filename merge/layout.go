@@ -214,6 +214,7 @@ func (f *Fold) countHolders() {
 		}
 	}
 	f.sumKept()
+	f.countSeries()
 }
 
 func (f *Fold) findMixed(v *variant) {

@@ -22,12 +22,38 @@ func (f *Fold) joinUnknown() {
 		}
 		if target := f.slot(id); target != noSlot {
 			f.extend()
-			f.target[slot] = target
+			f.target[slot], f.joined = target, true
+			f.lines[target].series.pending = false
 			f.ledger[target].addSum(f.ledger[slot])
 			f.ledger[slot] = sum{}
 		}
 	}
 	f.layout = true // f.slot found new lines; they are part of this layout
+}
+
+// translate gives a staged page's untyped lines the slots of the typed ones that they are, so that a reset or a
+// removal is seen for the histogram as a whole. The last snapshot, which may be from before the type was known,
+// follows. What the page itself said is kept in st.untyped: it has no say in the type.
+func (f *Fold) translate(st *Stage) {
+	if !f.joined {
+		return
+	}
+	for i, slot := range st.slots {
+		target := f.target[slot]
+		if target == slot {
+			continue
+		}
+		if st.untyped == nil {
+			st.untyped = map[Slot]Slot{}
+		}
+		st.slots[i], st.untyped[target] = target, slot
+		if ms, ok := st.stamps[slot]; ok {
+			st.stamps[target] = ms
+		}
+	}
+	for i, slot := range st.inc.slots {
+		st.inc.slots[i] = f.target[slot]
+	}
 }
 
 // mayJoin tells whether lines of the variant may belong to another family's type: untyped ones, and gauges that an
