@@ -20,6 +20,9 @@ type round struct {
 	page    *Page
 	err     error
 	begun   time.Time
+	// deadline is the latest of those who wait, scrape_timeout at most: who can wait longer is not answered early
+	// because another cannot.
+	deadline time.Time
 }
 
 // fetch is one request to one worker. It outlives its round where the worker is slow.
@@ -72,29 +75,36 @@ func (in *Instance) giveUp() {
 	}
 }
 
-// startRound joins the round in flight or starts one that ends with ctx's deadline; nil where the federator closes.
+// startRound joins the round in flight or starts one; nil where the federator closes.
 func (in *Instance) startRound(ctx context.Context, trigger string) *round {
-	if in.round != nil {
-		return in.round
-	}
 	f := in.federator
-	if f.ctx.Err() != nil {
-		return nil
+	if in.round == nil && f.ctx.Err() == nil {
+		r := &round{trigger: trigger, done: make(chan struct{}), begun: time.Now()}
+		in.round = r
+		r.extend(ctx, in.job.ScrapeTimeout)
+		f.group.Go(func() { in.run(r) })
+	} else if in.round != nil {
+		in.round.extend(ctx, in.job.ScrapeTimeout)
 	}
-	r := &round{trigger: trigger, done: make(chan struct{}), begun: time.Now()}
-	in.round = r
-	deadline := r.begun.Add(in.job.ScrapeTimeout)
+	return in.round
+}
+
+// extend lets the round last as long as one more caller can wait.
+func (r *round) extend(ctx context.Context, scrapeTimeout time.Duration) {
+	deadline := r.begun.Add(scrapeTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	f.group.Go(func() { in.run(r, deadline) })
-	return r
+	if deadline.After(r.deadline) {
+		r.deadline = deadline
+	}
 }
 
 // run is the life of a round.
-func (in *Instance) run(r *round, deadline time.Time) {
-	ctx, cancel := context.WithDeadline(in.federator.ctx, deadline)
+func (in *Instance) run(r *round) {
+	ctx, cancel := context.WithCancel(in.federator.ctx)
 	defer cancel()
+	in.federator.group.Go(func() { in.cancelLate(ctx, cancel, r) })
 	in.mu.Lock()
 	quick, slow := in.startFetches()
 	in.mu.Unlock()
@@ -105,6 +115,25 @@ func (in *Instance) run(r *round, deadline time.Time) {
 		cancel()
 	}
 	in.endRound(r)
+}
+
+// cancelLate ends the round's waiting at its deadline, which callers who join may move. It ends with the round.
+func (in *Instance) cancelLate(ctx context.Context, cancel context.CancelFunc, r *round) {
+	for left := in.left(r); left > 0; left = in.left(r) {
+		select {
+		case <-time.After(left):
+		case <-ctx.Done():
+			return
+		}
+	}
+	cancel()
+}
+
+// left is how long the round may still last.
+func (in *Instance) left(r *round) time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return time.Until(r.deadline)
 }
 
 // await returns when all have ended, or the context.

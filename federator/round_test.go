@@ -81,6 +81,27 @@ func TestEachCallerHasItsOwnDeadline(t *testing.T) {
 	})
 }
 
+// TestWhoCanWaitIsNotAnsweredEarly joins a round that was begun by a caller in a hurry.
+func TestWhoCanWaitIsNotAnsweredEarly(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.at("h:2", answer{page: counter(7, 100), delay: 3 * time.Second})
+		var group sync.WaitGroup
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+			defer cancel()
+			begun := time.Now()
+			if page, err := w.federator.Gather(ctx, "webapp", "web1"); err != nil || find(page, "x_total") != "5" || time.Since(begun) != time.Second {
+				t.Errorf("%v after %s", err, time.Since(begun))
+			}
+		})
+		synctest.Wait()
+		time.Sleep(time.Second / 2)
+		w.want("x_total", "12")
+		group.Wait()
+	})
+}
+
 func TestMaxAge(t *testing.T) {
 	inWorld(t, func(j *Job) { j.MaxAge = 15 * time.Second }, func(w *world) {
 		two(w)
