@@ -14,20 +14,21 @@ func (p *Page) learn(text []byte) (known, error) {
 	if err := p.checkLabels(labels); err != nil {
 		return known{}, err
 	}
-	k, under := p.slot(name, labels)
-	if under && p.mayKnow() {
+	k, under, keep := p.slot(name, labels)
+	// What the sink refuses today it may take tomorrow; what is relabeled away is away.
+	if under && p.mayKnow() && (k.slot != NoSlot || !keep) {
 		p.table.learn(p.key, k)
 	}
 	return k, nil
 }
 
-// slot relabels, says which line it is, and asks the sink for its slot.
-func (p *Page) slot(name string, labels Labels) (k known, under bool) {
+// slot relabels, says which line it is, and asks the sink for its slot. keep is false where the line is relabeled away.
+func (p *Page) slot(name string, labels Labels) (k known, under, keep bool) {
 	id, under := p.resolve(name, labels)
 	if p.relabel != nil {
 		newName, newLabels, keep := p.relabel(name, labels)
 		if !keep {
-			return known{slot: NoSlot}, under
+			return known{slot: NoSlot}, under, false
 		}
 		slices.SortFunc(newLabels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
 		if newName == name {
@@ -36,7 +37,7 @@ func (p *Page) slot(name string, labels Labels) (k known, under bool) {
 			id = p.renamed(id, name, newName, newLabels)
 		}
 	}
-	return known{p.sink.Slot(id), id.Family, under}, under
+	return known{p.sink.Slot(id), id.Family, under}, under, true
 }
 
 // renamed says which line a relabeled sample is: of the same type where the new name has the old one's suffix.

@@ -382,3 +382,28 @@ func TestFloats(t *testing.T) {
 		}
 	}
 }
+
+// full is a Sink that refuses everything until it has room.
+type full struct {
+	*collector
+	room bool
+}
+
+func (f *full) Slot(id SeriesID) Slot {
+	if !f.room {
+		return NoSlot
+	}
+	return f.collector.Slot(id)
+}
+
+func TestRefusedLinesAreAskedForAgain(t *testing.T) {
+	sink, table := &full{collector: newCollector()}, NewTable(100)
+	for _, sink.room = range []bool{false, true} {
+		if err := readPage(Text, table, sink, "# TYPE x counter\nx 1\n", true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(sink.lines) != 1 {
+		t.Errorf("%d lines are taken once there is room", len(sink.lines))
+	}
+}
