@@ -115,8 +115,9 @@ func (d *demo) runWorkers(ctx, parts context.Context, federator string) error {
 		for _, w := range slots {
 			w.sayGoodbye()
 		}
+		deadline := time.Now().Add(demoGoodbye)
 		for _, w := range slots {
-			w.end(demoGoodbye)
+			w.end(time.Until(deadline))
 		}
 	}()
 	for i := range slots {
