@@ -1,9 +1,11 @@
 package merge
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -267,9 +269,19 @@ func TestMergeLaws(t *testing.T) {
 
 // FuzzMergeLaws is the same for the fuzzer, which looks for schedules by coverage.
 func FuzzMergeLaws(f *testing.F) {
+	for seed := range uint64(16) {
+		source, schedule := rand.New(rand.NewPCG(seed, seed)), []byte(nil)
+		for range 2000 {
+			schedule = binary.LittleEndian.AppendUint64(schedule, source.Uint64())
+		}
+		f.Add(schedule)
+	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		s := &schedule{f: New(NewOptions()), now: t0}
 		s.f.opts.DepartedLimit = 2
+		for range 3 { // a schedule of nobody tells nothing
+			s.all = append(s.all, newProcess(t, s.f, len(s.all), s.now, false))
+		}
 		t.Repeat(s.actions())
 	}))
 }

@@ -226,25 +226,26 @@ func TestUntypedHistogramIsWholeInItsResets(t *testing.T) {
 // Series that only the ledger has make room, the oldest first; then new ones are refused.
 func TestSeriesLimitLedgerOnlyGoFirst(t *testing.T) {
 	opts := NewOptions()
-	opts.SeriesLimit = 3
-	f := New(opts)
-	a, b, c := add(f, "a"), add(f, "b"), add(f, "c")
-	page(f, a, t0, x("old", 1))
-	f.Families(t0)
-	f.Depart(a, t0, true)
-	page(f, b, t0.Add(time.Minute), x("newer", 2))
-	f.Families(t0.Add(time.Minute))
-	f.Depart(b, t0.Add(time.Minute), false)
-	page(f, c, t0.Add(2*time.Minute), x("live", 3), x("live2", 4))
-	wantShow(t, f, t0.Add(2*time.Minute), "x_total k=live 3\nx_total k=live2 4\nx_total k=newer 2")
-	if f.Refused() != 1 || f.Series() != 3 {
+	opts.SeriesLimit = 4
+	f, now := New(opts), t0
+	for i, key := range []string{"m", "z", "a"} { // the oldest is neither the first nor the last by name
+		now = now.Add(time.Minute)
+		inc := add(f, key)
+		page(f, inc, now, x(key, 1))
+		f.Families(now)
+		f.Depart(inc, now, i == 0)
+	}
+	live := add(f, "live")
+	page(f, live, now, x("live", 3), x("live2", 4))
+	wantShow(t, f, now, "x_total k=a 1\nx_total k=live 3\nx_total k=live2 4\nx_total k=z 1")
+	if f.Refused() != 1 || f.Series() != 4 {
 		t.Errorf("refused %d, series %d", f.Refused(), f.Series())
 	}
-	page(f, c, t0.Add(3*time.Minute), x("live", 3), x("live2", 4), x("live3", 5))
-	if slot := f.Slot(counter("x_total", "k", "over")); slot != noSlot || f.Refused() != 3 {
+	page(f, live, now, x("live", 3), x("live2", 4), x("live3", 5), x("live4", 6))
+	wantShow(t, f, now, "x_total k=live 3\nx_total k=live2 4\nx_total k=live3 5\nx_total k=live4 6")
+	if slot := f.Slot(counter("x_total", "k", "over")); slot != noSlot || f.Refused() != 4 {
 		t.Errorf("slot %d, refused %d", slot, f.Refused())
 	}
-	wantShow(t, f, t0.Add(3*time.Minute), "x_total k=live 3\nx_total k=live2 4\nx_total k=live3 5")
 }
 
 // Metrics that deploys rename, and gauges of label sets that go, leave the count again.
@@ -295,4 +296,19 @@ func TestAverages(t *testing.T) {
 	wantShow(t, f, t0.Add(2*time.Hour), "g 4")
 	f.SetUp(b, false)
 	wantShow(t, f, t0.Add(2*time.Hour), "g 4")
+}
+
+// What is not finite counts while its worker lasts, and never enters the ledger.
+func TestInfiniteGaugeEndsWithItsWorker(t *testing.T) {
+	for _, bad := range []float64{inf, -inf, math.NaN()} {
+		opts := NewOptions()
+		opts.DefaultGaugeMode = ModeSum
+		f := New(opts)
+		a, b := add(f, "a"), add(f, "b")
+		page(f, a, t0, sample{id: gaugeID("g"), v: 2})
+		page(f, b, t0, sample{id: gaugeID("g"), v: bad})
+		wantShow(t, f, t0, fmt.Sprint("g ", bad))
+		f.Depart(b, t0, true)
+		wantShow(t, f, t0, "g 2")
+	}
 }
