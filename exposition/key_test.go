@@ -9,9 +9,15 @@ func TestKeys(t *testing.T) {
 		t.Error("an empty label makes another line")
 	}
 	different := []SeriesID{
-		{Family: "x"}, {Family: "y"}, {Family: "x", Type: Counter}, {Family: "x", Part: PartSum}, {Family: "x", Part: PartBucket, Bound: 1},
-		{Family: "x", Labels: Labels{{"a", "b"}}}, {Family: "x", Labels: Labels{{"ab", ""}, {"a", "bc"}}},
-		{Family: "x", Labels: Labels{{"a", "b"}, {"c", "d"}}}, {Family: "x", Labels: Labels{{"a", "b\x01c\x01d"}}},
+		{Family: "x"},
+		{Family: "y"},
+		{Family: "x", Type: Counter},
+		{Family: "x", Part: PartSum},
+		{Family: "x", Part: PartBucket, Bound: 1},
+		{Family: "x", Labels: Labels{{"a", "b"}}},
+		{Family: "x", Labels: Labels{{"ab", ""}, {"a", "bc"}}},
+		{Family: "x", Labels: Labels{{"a", "b"}, {"c", "d"}}},
+		{Family: "x", Labels: Labels{{"a", "b\x01c\x01d"}}},
 	}
 	seen := map[string]int{}
 	for i, id := range different {
