@@ -24,7 +24,9 @@ func mergeCommand() *cli.Command {
 		Usage:     "merge exposition files or URLs to standard output, with the federator's own rules",
 		ArgsUsage: "[FILE|URL|-]...",
 		Description: `Each argument is one worker's page: a file, an http(s) URL, or - for standard input. A worker's name is the
-file's base name without its extension. Input is OpenMetrics where it ends in # EOF, else Prometheus text.
+file's base name without its extension. Input is OpenMetrics where it ends in # EOF, else Prometheus text. Modes of
+gauges: all, min, max, sum, mostrecent, avg, each also with live before it, and omit; where mostrecent has no timestamps
+the later argument is newer. Where an input is bad nothing is printed, and the exit code is 1.
 
    fedscrape merge --gauge-mode 'inprogress_.*=livesum' 1.prom 2.prom
    fedscrape merge --departed dead.prom http://127.0.0.1:40001/metrics http://127.0.0.1:40002/metrics`,

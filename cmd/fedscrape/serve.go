@@ -44,7 +44,7 @@ Then give Prometheus http_sd_configs with the URL http://HOST:9390/sd/instances.
 			&cli.StringFlag{Name: "web.external-url", EnvVars: env("web.external-url"), Usage: "`URL` under which others reach the federator; its path is put before all endpoints"},
 			&cli.BoolFlag{Name: "web.enable-lifecycle", EnvVars: env("web.enable-lifecycle"), Usage: "allow POST /-/reload"},
 			&cli.StringFlag{Name: "registry.listen-address", EnvVars: env("registry.listen-address"), Usage: "`ADDRESS` to serve, in-process, the part of the Consul agent's HTTP API that workers need; none: use a real Consul"},
-			&cli.StringFlag{Name: "ledger.path", Value: "./fedscrape-data", EnvVars: env("ledger.path"), Usage: "`DIRECTORY` of the ledger; empty: in memory"},
+			&cli.StringFlag{Name: "ledger.path", Value: "./fedscrape-data", EnvVars: env("ledger.path"), Usage: "`DIRECTORY` of the ledger; empty: in memory, which is all that this version has"},
 		}, logFlags()...),
 		Action: serve,
 	}
