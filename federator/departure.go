@@ -11,7 +11,10 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	certain := reason == reasonGoodbye || reason == reasonReplaced
 	in.fold.Depart(m.inc, now, certain)
 	if certain {
-		id := identity{Start: m.start, At: now, Goodbye: reason == reasonGoodbye, ServiceID: m.worker.ServiceID}
+		id := identity{
+			Start: m.start, At: now, Goodbye: reason == reasonGoodbye,
+			ServiceID: m.worker.ServiceID, CreateIndex: m.worker.CreateIndex,
+		}
 		if reason == reasonReplaced {
 			id.Replaced = m.worker.Address
 		}

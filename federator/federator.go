@@ -34,6 +34,7 @@ type Federator struct {
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
 	group  sync.WaitGroup
+	gate   sync.Mutex // nothing joins the group once Close waits for it; taken last
 
 	mu        sync.Mutex
 	jobs      []*Job            // in the order of the configuration
@@ -65,7 +66,9 @@ func New(o Options) *Federator {
 
 // Close ends all scrapes and waits for them.
 func (f *Federator) Close() {
+	f.gate.Lock()
 	f.cancel()
+	f.gate.Unlock()
 	f.group.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -82,6 +82,7 @@ func (f *Federator) lookUp(ctx context.Context, job *Job, final *Final) (discove
 	case final.Authenticated:
 		w := discovery.Worker{ServiceID: final.ServiceID, Key: "final\x00" + final.ServiceID}
 		w.Job, w.Instance, w.WorkerID = final.Job, final.Instance, final.ServiceID
+		w.StartTime = time.UnixMilli(int64(final.StartTime * 1000))
 		return w, nil
 	case err != nil:
 		return discovery.Worker{}, &FinalError{FinalNotReady, fmt.Errorf("ask the registry for worker %q: %w", final.ServiceID, err)}
@@ -102,14 +103,12 @@ func (f *Federator) join(job *Job, w discovery.Worker) *Instance {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.byServiceID(w.ServiceID) == nil && !in.saidGoodbye(w.Key) {
+	if in.byServiceID(w.ServiceID) == nil && !in.folded.byKey[w.Key].gone(&w) {
 		in.member(&w, now)
 		in.nameWorkers()
 	}
 	return in
 }
-
-func (in *Instance) saidGoodbye(key string) bool { return in.folded.byKey[key].Goodbye }
 
 // knows tells whether the worker is present, kept apart, or has handed in before.
 func (in *Instance) knows(final *Final) bool {
@@ -186,6 +185,9 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	}
 	if in.members[m.worker.Key] != m {
 		return nil
+	}
+	if m.folded.Start > 0 && !sameStart(m.folded.Start, final.StartTime) {
+		in.fold.SetBase(m.inc, false) // another life than the folded one, under the same key: all of it counts
 	}
 	if g.samples > 0 {
 		in.fold.Commit(g.stage, now)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/ledger"
 )
 
@@ -16,6 +17,20 @@ type identity struct {
 	Goodbye   bool      `json:"goodbye"`  // it handed in its final snapshot
 	Replaced  string    `json:"replaced"` // the address at which another answers; empty where it was not replaced
 	ServiceID string    `json:"service_id"`
+	// CreateIndex is of the registration that it had.
+	CreateIndex uint64 `json:"create_index"`
+}
+
+// gone tells whether a registration is only what is left of the identity, and not its next life under the same ID.
+func (id identity) gone(w *discovery.Worker) bool {
+	switch {
+	case !id.Goodbye && (id.Replaced == "" || id.Replaced != w.Address):
+		return false
+	case id.CreateIndex > 0 && w.CreateIndex > id.CreateIndex:
+		return false
+	}
+	start := float64(w.StartTime.UnixMilli()) / 1000
+	return w.StartTime.IsZero() || id.Start == 0 || sameStart(id.Start, start)
 }
 
 // identities are those of an instance's folded incarnations, written to the ledger as they come. The instance's lock

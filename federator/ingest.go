@@ -184,7 +184,7 @@ func (in *Instance) takeOver(m *member, g *ingest, start float64, now time.Time)
 	if start > 0 && old.start > 0 && sameStart(start, old.start) && !in.fold.FellFrom(g.stage, old.inc) {
 		in.fold.Remove(m.inc)
 		delete(in.members, old.worker.Key)
-		in.folded.remember(old.worker.Key, identity{At: now, Replaced: old.worker.Address, ServiceID: old.worker.ServiceID})
+		in.folded.remember(old.worker.Key, identity{At: now, Replaced: old.worker.Address, ServiceID: old.worker.ServiceID, CreateIndex: old.worker.CreateIndex})
 		m.inc, m.start, m.samples = old.inc, old.start, old.samples
 		g.stage.Rebind(m.inc)
 		in.counts.started--

@@ -33,7 +33,6 @@ type Instance struct {
 	round    *round
 	page     *Page
 	pageErr  error
-	lastAsk  time.Time // when a request came last
 	last     time.Time // when the last round ended
 	took     time.Duration
 	refused  int       // series over series_limit, when the log said so
@@ -148,7 +147,7 @@ func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
 		return m
 	}
 	id, folded := in.folded.byKey[w.Key]
-	if folded && (id.Goodbye || id.Replaced == w.Address) {
+	if folded && id.gone(w) {
 		return nil // its registration is what is left of it
 	}
 	m := in.join(w, folded, now)

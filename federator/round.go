@@ -13,6 +13,12 @@ import (
 // worker that hangs for days must not make every scrape last the whole timeout.
 const slowGrace = 250 * time.Millisecond
 
+// What begins a round, as in fedscrape_rounds_total.
+const (
+	triggerRequest = "request"
+	triggerSweep   = "sweep"
+)
+
 // round is one concurrent scrape of all present workers. Requests that overlap share it.
 type round struct {
 	trigger string
@@ -35,15 +41,14 @@ type fetch struct {
 // what has arrived by then; the round goes on for others.
 func (in *Instance) Gather(ctx context.Context) (*Page, error) {
 	in.mu.Lock()
-	in.lastAsk = time.Now()
 	if in.round == nil && in.job.MaxAge > 0 && in.page != nil && time.Since(in.last) < in.job.MaxAge {
 		defer in.mu.Unlock()
 		return in.page, in.pageErr
 	}
-	r := in.startRound(ctx, "request")
+	r := in.startRound(ctx, triggerRequest)
 	in.mu.Unlock()
 	if r == nil {
-		return nil, &NotReadyError{"the federator is shutting down"}
+		return nil, errClosed
 	}
 	select {
 	case <-r.done:
@@ -59,6 +64,9 @@ func (in *Instance) early(r *round) (*Page, error) {
 	defer in.mu.Unlock()
 	if in.round != r {
 		return r.page, r.err
+	}
+	if in.federator.ctx.Err() != nil {
+		return nil, errClosed
 	}
 	in.giveUp()
 	in.settle(time.Now())
@@ -78,12 +86,13 @@ func (in *Instance) giveUp() {
 // startRound joins the round in flight or starts one; nil where the federator closes.
 func (in *Instance) startRound(ctx context.Context, trigger string) *round {
 	f := in.federator
-	if in.round == nil && f.ctx.Err() == nil {
+	if in.round == nil {
 		r := &round{trigger: trigger, done: make(chan struct{}), begun: time.Now()}
-		in.round = r
 		r.extend(ctx, in.job.ScrapeTimeout)
-		f.group.Go(func() { in.run(r) })
-	} else if in.round != nil {
+		if f.spawn(func() { in.run(r) }) {
+			in.round = r
+		}
+	} else {
 		in.round.extend(ctx, in.job.ScrapeTimeout)
 	}
 	return in.round
@@ -238,6 +247,8 @@ func (in *Instance) fail(m *member, err error) {
 	}
 }
 
+var errClosed = &NotReadyError{"the federator is shutting down"}
+
 var errNoAnswer = &scraper.Error{
 	Result: scraper.ResultTimeout,
 	Err:    errors.New("no answer within this round; the request goes on and counts for the next page"),
@@ -247,6 +258,11 @@ var errNoAnswer = &scraper.Error{
 func (in *Instance) endRound(r *round) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.federator.ctx.Err() != nil { // that Close cut the requests off says nothing about the workers
+		r.err, in.round = errClosed, nil
+		close(r.done)
+		return
+	}
 	now := time.Now()
 	in.giveUp()
 	in.settle(now)

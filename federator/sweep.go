@@ -25,8 +25,14 @@ func (f *Federator) Run(ctx context.Context) error {
 
 // sweep starts the rounds that are due, and says when to look again.
 func (f *Federator) sweep(now time.Time) time.Duration {
-	next, started := time.Second, 0
-	for _, in := range f.all() {
+	next, under := time.Second, 0
+	list := f.all()
+	for _, in := range list {
+		if in.sweeping() {
+			under++
+		}
+	}
+	for _, in := range list {
 		if in.over(now) {
 			f.forget(in, now)
 			continue
@@ -36,7 +42,7 @@ func (f *Federator) sweep(now time.Time) time.Duration {
 			next = min(next, wait)
 			continue
 		}
-		if started++; started > maxSweeps {
+		if under++; under > maxSweeps {
 			return 10 * time.Millisecond
 		}
 		in.sweep()
@@ -80,8 +86,26 @@ func (in *Instance) sweepDue(now time.Time) time.Duration {
 	return in.last.Add(after).Sub(now)
 }
 
+// sweeping tells whether a round that nobody asked for is under way.
+func (in *Instance) sweeping() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.round != nil && in.round.trigger == triggerSweep
+}
+
 func (in *Instance) sweep() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.startRound(in.federator.ctx, "sweep")
+	in.startRound(in.federator.ctx, triggerSweep)
+}
+
+// spawn runs a goroutine that Close waits for; false where the federator closes.
+func (f *Federator) spawn(run func()) bool {
+	f.gate.Lock()
+	defer f.gate.Unlock()
+	if f.ctx.Err() != nil {
+		return false
+	}
+	f.group.Go(run)
+	return true
 }
