@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -49,6 +50,9 @@ func (p *Page) meta(line []byte, kind string, rest []byte) error {
 	case "HELP":
 		d.help = p.helpText(text)
 	case "UNIT":
+		if len(text) > 0 && !strings.HasSuffix(d.name, "_"+string(text)) {
+			return p.fail(errUnit, line)
+		}
 		d.unit = p.keepText(text)
 	case "TYPE":
 		types := textTypes
@@ -58,7 +62,7 @@ func (p *Page) meta(line []byte, kind string, rest []byte) error {
 		if d.typ, ok = types[string(text)]; !ok {
 			return p.fail(errType, line)
 		}
-		p.findBase(d)
+		p.findStart(d)
 		d.numbered = false
 	}
 	return nil

@@ -1,6 +1,9 @@
 package exposition
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // openMetricsNumbers reads ` value[ timestamp][ # {labels} value[ timestamp]]`, with single blanks as the format has it.
 func openMetricsNumbers(rest []byte) (value float64, timestamp int64, stamped bool, err error) {
@@ -69,28 +72,43 @@ func checkExemplar(rest []byte) error {
 	return nil
 }
 
-// exemplarLabels checks a label set without a name, in place: a known line with an exemplar allocates nothing.
+// exemplarLabels checks a label set without a metric name, in place: a known line with an exemplar allocates nothing.
 func exemplarLabels(text []byte) error {
-	for i := 1; i < len(text)-1; {
-		begin := i
-		for i < len(text) && isName(text[i]) {
-			i++
-		}
-		if i == begin && text[i] == '"' {
-			if i = quoteEnd(text, i) + 1; i == 0 {
-				return errExemplar
-			}
-		}
-		if i == begin || i+1 >= len(text) || text[i] != '=' || text[i+1] != '"' {
+	for i := 1; text[i] != '}'; {
+		value := exemplarName(text, i)
+		if value < 0 || text[value] != '=' || text[value+1] != '"' {
 			return errExemplar
 		}
-		end := quoteEnd(text, i+1)
-		if end < 0 {
+		end := quoteEnd(text, value+1)
+		if end < 0 || !utf8.Valid(text[value:end]) {
 			return errExemplar
 		}
 		if i = end + 1; text[i] == ',' {
 			i++
+		} else if text[i] != '}' {
+			return errExemplar
 		}
 	}
 	return nil
+}
+
+// exemplarName is the end of the label name at i, quoted or not; -1 where there is none. The text ends in a brace.
+func exemplarName(text []byte, i int) int {
+	if text[i] == '"' {
+		if i = quoteEnd(text, i); i < 0 {
+			return -1
+		}
+		return i + 1
+	}
+	if text[i] >= '0' && text[i] <= '9' {
+		return -1
+	}
+	begin := i
+	for isName(text[i]) && text[i] != ':' {
+		i++
+	}
+	if i == begin {
+		return -1
+	}
+	return i
 }

@@ -1,6 +1,9 @@
 package exposition
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // maxLine bounds a line, and with it what a page keeps between two pieces.
 const maxLine = 1 << 20
@@ -86,6 +89,7 @@ func (p *Page) Close(lengthTold bool) error {
 		p.table.mu.RLock()
 		err := p.take(p.rest)
 		p.table.mu.RUnlock()
+		p.rest = nil
 		if err != nil {
 			return err
 		}
@@ -148,16 +152,16 @@ func (p *Page) sample(line []byte) error {
 	if err != nil {
 		return err
 	}
-	k, err := p.lookUp(line[:end])
+	k, of, err := p.lookUp(line[:end])
 	if err != nil || k.slot == NoSlot {
 		return err
 	}
 	if p.samples++; p.limits.Samples > 0 && p.samples > p.limits.Samples {
 		return p.limit("sample_limit", p.limits.Samples)
 	}
-	if d := p.current; d != nil && k.own && !d.told && d.base == nil {
-		d.told = true
-		p.sink.Meta(k.family, d.typ, d.help, d.unit)
+	if of != nil && !of.told && of.start == nil {
+		of.told = true
+		p.sink.Meta(k.family, of.typ, of.help, of.unit)
 	}
 	p.sink.Sample(k.slot, value, timestamp, stamped)
 	return nil
@@ -190,42 +194,37 @@ func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped boo
 	return value, timestamp, stamped, nil
 }
 
-// lookUp finds the line's slot: in the table, or by reading labels, relabeling and asking the sink.
-func (p *Page) lookUp(text []byte) (known, error) {
-	p.number()
-	p.key = append(p.key[:0], 0, 0, 0, 0)
-	if d := p.current; d != nil {
-		p.key[0], p.key[1], p.key[2], p.key[3] = byte(d.context), byte(d.context>>8), byte(d.context>>16), byte(d.context>>24)
-	}
+// lookUp finds the line's slot, in the table, or by reading labels, relabeling and asking the sink; and the declaration
+// that the line belongs to, nil where it has none.
+func (p *Page) lookUp(text []byte) (known, *declared, error) {
+	p.key = binary.LittleEndian.AppendUint64(p.key[:0], uint64(p.context()))
 	p.key = append(p.key, text...)
-	if p.mayKnow() {
-		if k, ok := p.table.lines[string(p.key)]; ok {
-			return k, nil
-		}
+	if k, ok := p.table.lines[string(p.key)]; ok {
+		return k, p.current, nil
 	}
 	p.table.mu.RUnlock()
 	defer p.table.mu.RLock()
 	return p.learn(text)
 }
 
-// mayKnow tells whether the table's lines hold under the current declaration: not where it could not be numbered, nor
-// for lines before any declaration, whose meaning another page's declarations do not change.
-func (p *Page) mayKnow() bool { return p.current == nil || p.current.context != 0 }
-
-// number asks the table for the current declaration's number, once.
-func (p *Page) number() {
+// context is the number of the declaration that lines stand under now. What stands before any declaration depends on
+// the format alone.
+func (p *Page) context() context {
 	d := p.current
-	if d == nil || d.numbered {
-		return
+	if d == nil {
+		return context(p.format)
 	}
-	d.numbered = true
-	p.key = append(p.key[:0], byte(p.format), byte(d.typ))
-	p.key = append(p.key, d.name...)
-	if d.base != nil {
-		p.key = append(p.key, 0, byte(d.base.typ))
-		p.key = append(p.key, d.base.name...)
+	if !d.numbered {
+		d.numbered = true
+		p.key = append(p.key[:0], byte(p.format), byte(d.typ))
+		p.key = appendString(p.key, d.name)
+		if d.start != nil {
+			p.key = append(p.key, byte(d.start.Type))
+			p.key = appendString(p.key, d.start.Family)
+		}
+		p.table.mu.RUnlock()
+		d.context = p.table.context(p.key)
+		p.table.mu.RLock()
 	}
-	p.table.mu.RUnlock()
-	d.context = p.table.context(p.key)
-	p.table.mu.RLock()
+	return d.context
 }

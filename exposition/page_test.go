@@ -110,7 +110,7 @@ func TestReadText(t *testing.T) {
 	f("# TYPE x histogram\nx_sum 1\n# TYPE x_sum counter\nx_sum 2\n", `x histogram sum = 1`, `x_sum counter = 2`)
 	f("# TYPE x_sum counter\nx_sum 2\n# TYPE x histogram\nx_sum 1\n", `x_sum counter = 2`, `x histogram sum = 1`)
 	f("# TYPE x histogram\n# TYPE y gauge\ny 1\nx_sum 2\n", `y gauge = 1`, `x histogram sum = 2`) // torn apart
-	f("# TYPE x histogram\nx_bucket 1\nx_bucket{le=\"a\"} 1\n", `x_bucket unknown = 1`, `x_bucket unknown le="a" = 1`)
+	f("# TYPE x_bucket counter\nx_bucket 1\n# TYPE x histogram\nx_bucket 2\n", `x_bucket counter = 1`, `x_bucket counter = 2`)
 	// client_python's start times.
 	f("# TYPE x_total counter\nx_total 1\n# TYPE x_created gauge\nx_created 1.5e9\n", `x_total counter = 1`, `x_total counter created = 1500000000`)
 	f("# TYPE h histogram\nh_count 1\n# TYPE h_created gauge\nh_created{a=\"b\"} 5\n", `h histogram count = 1`, `h histogram created a="b" = 5`)
@@ -159,6 +159,11 @@ func TestRefusedPages(t *testing.T) {
 	f(Text, true, "x 1\nx{a=\"b\" 2\n", "line 2")
 	f(Text, true, "x{a=\"\xff\"} 1\n", "UTF-8")
 	f(Text, true, "x{a=\"1\",a=\"2\"} 1\n", "twice")
+	f(Text, true, "x{__name__=\"y\"} 1\n", "twice")
+	f(Text, true, "x{\"\"=\"b\"} 1\n", "labels")
+	f(Text, true, "# TYPE x histogram\nx_bucket 1\n", "line 2: a bucket needs a label le")
+	f(Text, true, "# TYPE x histogram\nx_bucket{le=\"a\"} 1\n", "line 2: a bucket needs a label le")
+	f(OpenMetrics, true, "# TYPE x gaugehistogram\nx_bucket{le=\"NaN\"} 1\n# EOF\n", "a bucket needs a label le")
 	f(Text, true, "x\n", "number")
 	f(Text, true, "x 1_0\n", "number")
 	f(Text, true, "x 0x1p1\n", "number")
@@ -171,7 +176,10 @@ func TestRefusedPages(t *testing.T) {
 	f(OpenMetrics, true, "x 1\n\n# EOF\n", "blank")
 	f(OpenMetrics, true, "# just a comment\n# EOF\n", "comment")
 	f(OpenMetrics, true, "x  1\n# EOF\n", "number")
-	f(OpenMetrics, true, "# TYPE x counter\nx_total 1 # {a=\"b\" 1\n# EOF\n", "exemplar")
+	f(OpenMetrics, true, "# TYPE x counter\n# UNIT x seconds\n# EOF\n", "unit")
+	for _, labels := range []string{`{a="b"`, `{a="b"c="d"}`, `{1a="b"}`, `{a:b="c"}`, `{"a"}`, `{,}`, "{a=\"\xff\"}", `{a}`, `{a=}`, `{="b"}`} {
+		f(OpenMetrics, true, "# TYPE x counter\nx_total 1 # "+labels+" 1\n# EOF\n", "exemplar")
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -194,6 +202,7 @@ func TestLimits(t *testing.T) {
 	f(Limits{Labels: 1}, "x{a=\"1\",b=\"2\"} 1\n", "label_limit")
 	f(Limits{LabelNameLength: 2}, "x{abc=\"1\"} 1\n", "label_name_length_limit")
 	f(Limits{LabelValueLength: 2}, "x{a=\"123\"} 1\n", "label_value_length_limit")
+	f(Limits{LabelValueLength: 2}, "name 1\n", "label_value_length_limit")
 }
 
 func TestRelabel(t *testing.T) {
@@ -247,11 +256,11 @@ func TestOneTextUnderTwoDeclarations(t *testing.T) {
 
 func TestMeta(t *testing.T) {
 	c := newCollector()
-	body := "# HELP x a\\nb \\\\ c\n# TYPE x counter\n# UNIT x seconds\nx_total 1\nx_total{a=\"b\"} 1\n# HELP empty never shown\n# TYPE y gauge\nstray 1\ny 1\n# EOF\n"
+	body := "# HELP x_seconds a\\nb \\\\ c\n# TYPE x_seconds counter\n# UNIT x_seconds seconds\nx_seconds_total 1\nx_seconds_total{a=\"b\"} 1\n# HELP empty never shown\n# TYPE y gauge\nstray 1\ny 1\n# EOF\n"
 	if err := readPage(OpenMetrics, NewTable(100), c, body, true); err != nil {
 		t.Fatal(err)
 	}
-	want := `x_total counter "a\nb \\ c" "seconds"|y gauge "" ""`
+	want := `x_seconds_total counter "a\nb \\ c" "seconds"|y gauge "" ""`
 	if got := strings.Join(c.metas, "|"); got != want {
 		t.Errorf("%s\nwant:\n%s", got, want)
 	}

@@ -12,9 +12,9 @@ type declared struct {
 	name       string // as the page writes it
 	typ        Type
 	help, unit string
-	// base is the cumulative family whose start times a text family `x_created` holds.
-	base *declared
-	// context is the table's number of the declaration, 0 where it is not asked for yet.
+	// start is what the samples of a text family `x_created` are, where they are start times of another family.
+	start *SeriesID
+	// context is the table's number of the declaration, where numbered.
 	context        context
 	numbered, told bool
 }
@@ -45,18 +45,20 @@ var suffixes = []struct {
 }
 
 // resolve says which line a sample is: of the family that it stands under, else of another one that the page
-// declares, else of an untyped family of its own. under tells whether the first held.
-func (p *Page) resolve(name string, labels Labels) (id SeriesID, under bool) {
+// declares, else of an untyped family of its own; and which declaration that is, nil for the last. A bucket without a
+// bound is an error, but is told as the last too.
+func (p *Page) resolve(name string, labels Labels) (SeriesID, *declared, error) {
 	if p.current != nil {
 		if id, ok := p.current.line(p.format, name, labels); ok {
-			return id, true
+			return id, p.current, nil
 		}
 	}
 	if d := p.families[name]; d != nil {
 		if id, ok := d.line(p.format, name, labels); ok {
-			return id, false
+			return id, d, nil
 		}
 	}
+	var err error
 	for _, s := range suffixes {
 		base, cut := strings.CutSuffix(name, s.suffix)
 		if !cut {
@@ -64,17 +66,21 @@ func (p *Page) resolve(name string, labels Labels) (id SeriesID, under bool) {
 		}
 		if d := p.families[base]; d != nil {
 			if id, ok := d.line(p.format, name, labels); ok {
-				return id, false
+				return id, d, nil
+			}
+			if s.part == PartBucket && slices.Contains(s.types, d.typ) {
+				err = errBound
 			}
 		}
 	}
-	return SeriesID{Family: name, Labels: labels}, p.current == nil
+	return SeriesID{Family: name, Labels: labels}, nil, err
 }
 
 // line says which line of the family a sample is; false where its name does not fit.
 func (d *declared) line(format Format, name string, labels Labels) (SeriesID, bool) {
-	if d.base != nil && name == d.name {
-		id := SeriesID{Family: d.base.sampleName(format), Type: d.base.typ, Part: PartCreated, Labels: labels}
+	if d.start != nil && name == d.name {
+		id := *d.start
+		id.Labels = labels
 		return id, true
 	}
 	if name == d.name {
@@ -152,15 +158,16 @@ func bounded(id SeriesID) (SeriesID, bool) {
 	return id, true
 }
 
-// findBase links a text family `x_created` to the cumulative family that the page has declared before it.
-func (p *Page) findBase(d *declared) {
+// findStart links a text family `x_created` to the cumulative family that the page has declared before it.
+func (p *Page) findStart(d *declared) {
+	d.start = nil
 	base, cut := strings.CutSuffix(d.name, "_created")
 	if !cut || p.format != Text || d.typ != Gauge {
 		return
 	}
 	for _, name := range []string{base + "_total", base} {
 		if b := p.families[name]; b != nil && b.typ.Cumulative() {
-			d.base = b
+			d.start = &SeriesID{Family: b.sampleName(p.format), Type: b.typ, Part: PartCreated}
 		}
 	}
 }

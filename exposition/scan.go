@@ -16,6 +16,8 @@ var (
 	errTimestamp   = errors.New("the timestamp is not a number")
 	errTrailing    = errors.New("something follows after the sample")
 	errTwice       = errors.New("a label name is there twice")
+	errBound       = errors.New("a bucket needs a label le that is a number")
+	errUnit        = errors.New("the unit is not the end of the family's name, after a _")
 	errExemplar    = errors.New("the exemplar cannot be read")
 	errMeta        = errors.New("a comment that begins like metadata is not")
 	errType        = errors.New("the type is not known")
@@ -161,6 +163,9 @@ func (p *labelParser) pair(metric *string, labels *Labels) error {
 		}
 		*metric = name
 		return nil
+	}
+	if name == "" {
+		return errLabels // Prometheus refuses the whole page in its scrape loop: ours would spoil the merged page
 	}
 	p.at++
 	p.blanks()

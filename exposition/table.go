@@ -2,50 +2,67 @@ package exposition
 
 import "sync"
 
+// bytesPerEntry is how long lines and texts may be on average before a table counts as full.
+const bytesPerEntry = 256
+
 // Table knows which slot a line's text has. It is shared by all pages of an instance, and safe for concurrent use.
 type Table struct {
 	mu       sync.RWMutex
 	max      int
+	size     int64            // bytes of all keys and texts
 	lines    map[string]known // by context and series text
 	contexts map[string]context
-	texts    map[string]string // HELP and UNIT, one copy each
+	texts    map[string]string // names, HELP and UNIT, one copy each
+	last     context           // given
 }
 
 // known is a line's slot, and the family by which the sink knows it.
 type known struct {
 	slot   Slot
 	family string
-	own    bool // the line is of the family that it stands under
 }
 
 // context numbers what a line's meaning depends on beside its text: the family that it stands under.
-type context uint32
+type context uint64
 
-// NewTable gives a table that is emptied where it holds more than maxEntries lines.
+// firstContext leaves a number to each format, for lines that stand under no family.
+const firstContext context = 16
+
+// NewTable gives a table that is emptied where it holds more than maxEntries lines, or lines that are too long.
 func NewTable(maxEntries int) *Table {
-	t := &Table{max: maxEntries}
+	t := &Table{max: maxEntries, last: firstContext}
 	t.reset()
 	return t
 }
 
+// reset forgets everything. Numbers of contexts are never given twice, so that pages under way may go on with theirs.
 func (t *Table) reset() {
-	t.lines, t.texts = map[string]known{}, map[string]string{}
-	if t.contexts == nil {
-		t.contexts = map[string]context{}
+	t.lines, t.contexts, t.texts, t.size = map[string]known{}, map[string]context{}, map[string]string{}, 0
+}
+
+// admit makes room for one entry in a map of so many; false where it is too long for any table.
+func (t *Table) admit(entries, length int) bool {
+	limit := int64(t.max) * bytesPerEntry
+	if int64(length) > limit {
+		return false
 	}
+	if entries >= t.max || t.size+int64(length) > limit {
+		t.reset()
+	}
+	t.size += int64(length)
+	return true
 }
 
 // learn remembers a line. key is the caller's buffer.
 func (t *Table) learn(key []byte, k known) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.lines) >= t.max {
-		t.reset()
+	if _, ok := t.lines[string(key)]; !ok && t.admit(len(t.lines), len(key)) {
+		t.lines[string(key)] = k
 	}
-	t.lines[string(key)] = k
 }
 
-// context numbers a family declaration. Numbers are never given twice, so that a full table may forget them.
+// context numbers a family declaration.
 func (t *Table) context(declaration []byte) context {
 	t.mu.RLock()
 	c, ok := t.contexts[string(declaration)]
@@ -58,12 +75,11 @@ func (t *Table) context(declaration []byte) context {
 	if c, ok := t.contexts[string(declaration)]; ok {
 		return c
 	}
-	if len(t.contexts) >= t.max {
-		return 0 // not remembered: its lines are read in full each time
+	t.last++
+	if t.admit(len(t.contexts), len(declaration)) {
+		t.contexts[string(declaration)] = t.last
 	}
-	c = context(len(t.contexts) + 1)
-	t.contexts[string(declaration)] = c
-	return c
+	return t.last
 }
 
 // intern gives one copy of a text that many pages repeat.
@@ -79,10 +95,12 @@ func (t *Table) intern(b []byte) string {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.texts) >= t.max {
-		t.reset()
+	if s, ok := t.texts[string(b)]; ok {
+		return s
 	}
 	s = string(b)
-	t.texts[s] = s
+	if t.admit(len(t.texts), len(b)) {
+		t.texts[s] = s
+	}
 	return s
 }
