@@ -83,7 +83,7 @@ func (p *Page) metaName(rest []byte) (name, text []byte, ok bool) {
 		end := nameEnd(rest)
 		name, text = rest[:end], rest[end:]
 	}
-	if len(name) == 0 || p.format == OpenMetrics && len(text) > 0 && text[0] != ' ' {
+	if len(name) == 0 || p.format == OpenMetrics && (len(text) == 0 || text[0] != ' ') {
 		return nil, nil, false
 	}
 	if len(text) > 0 {

@@ -40,8 +40,11 @@ func parseInteger(b []byte) (float64, bool) {
 	return float64(v), true
 }
 
-// parseMilliseconds reads a text timestamp.
+// parseMilliseconds reads a text timestamp, which has no sign in Prometheus' parser.
 func parseMilliseconds(b []byte) (int64, bool) {
+	if len(b) == 0 || b[0] < '0' || b[0] > '9' {
+		return 0, false
+	}
 	v, err := strconv.ParseInt(view(b), 10, 64)
 	return v, err == nil
 }

@@ -160,7 +160,7 @@ func TestRefusedPages(t *testing.T) {
 	f(Text, true, "x{a=\"\xff\"} 1\n", "UTF-8")
 	f(Text, true, "x{a=\"1\",a=\"2\"} 1\n", "twice")
 	f(Text, true, "x{__name__=\"y\"} 1\n", "twice")
-	f(Text, true, "x{\"\"=\"b\"} 1\n", "labels")
+	f(Text, true, "x{\"\"=\"b\"} 1\n", "empty")
 	f(Text, true, "# TYPE x histogram\nx_bucket 1\n", "line 2: a bucket needs a label le")
 	f(Text, true, "# TYPE x histogram\nx_bucket{le=\"a\"} 1\n", "line 2: a bucket needs a label le")
 	f(OpenMetrics, true, "# TYPE x gaugehistogram\nx_bucket{le=\"NaN\"} 1\n# EOF\n", "a bucket needs a label le")

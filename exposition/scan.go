@@ -15,6 +15,7 @@ var (
 	errValue       = errors.New("a number is expected")
 	errTimestamp   = errors.New("the timestamp is not a number")
 	errTrailing    = errors.New("something follows after the sample")
+	errEmpty       = errors.New("a name is empty")
 	errTwice       = errors.New("a label name is there twice")
 	errBound       = errors.New("a bucket needs a label le that is a number")
 	errUnit        = errors.New("the unit is not the end of the family's name, after a _")
@@ -161,11 +162,14 @@ func (p *labelParser) pair(metric *string, labels *Labels) error {
 		if next := p.peek(); !quoted || *metric != "" || next != ',' && next != '}' {
 			return errLabels
 		}
+		if name == "" {
+			return errEmpty
+		}
 		*metric = name
 		return nil
 	}
 	if name == "" {
-		return errLabels // Prometheus refuses the whole page in its scrape loop: ours would spoil the merged page
+		return errEmpty // Prometheus refuses the whole page in its scrape loop: ours would spoil the merged page
 	}
 	p.at++
 	p.blanks()
