@@ -75,7 +75,7 @@ func (p *Page) metaName(rest []byte) (name, text []byte, ok bool) {
 	}
 	if len(rest) > 0 && rest[0] == '"' {
 		end := quoteEnd(rest, 0)
-		if end < 0 || !utf8.Valid(rest[:end]) {
+		if end < 0 || !utf8.Valid(rest[:end]) || bytes.IndexByte(rest[:end], 0) >= 0 {
 			return nil, nil, false
 		}
 		name, text = []byte(unescape(rest[1:end])), rest[end+1:]

@@ -12,7 +12,7 @@ const flushAt = 64 << 10
 
 // Encode writes a page. The order is the caller's; families without a series are left out.
 func Encode(w io.Writer, enc Encoding, families []Family) error {
-	e := &encoder{w: w, enc: enc, names: map[string]string{}}
+	e := &encoder{w: w, enc: enc, labelNames: map[string]string{}}
 	for i := range families {
 		if len(families[i].Series) == 0 {
 			continue
@@ -35,11 +35,12 @@ func Encode(w io.Writer, enc Encoding, families []Family) error {
 
 // encoder gathers lines in one buffer.
 type encoder struct {
-	w     io.Writer
-	enc   Encoding
-	buf   []byte
-	err   error
-	names map[string]string // escaped
+	w          io.Writer
+	enc        Encoding
+	buf        []byte
+	labels     []byte // of the series under way, each with a comma after it: a histogram writes them on every line
+	err        error
+	labelNames map[string]string // as they are written, of those that need quotes or escapes
 }
 
 func (e *encoder) flush() {
@@ -49,79 +50,58 @@ func (e *encoder) flush() {
 	e.buf = e.buf[:0]
 }
 
-// name gives a name as the encoding can carry it.
-func (e *encoder) name(name string) string {
-	if model.LegacyValidation.IsValidMetricName(name) || e.enc.Escaping == model.NoEscaping {
+// family gives a family's name as the encoding can carry it. It is escaped before a suffix is cut off or added: escaping
+// by dots or values doubles the underscore of a suffix, and `x_bucket` would no longer be of `x`.
+func (e *encoder) family(name string) string {
+	if isLegacyMetric(name) {
 		return name
 	}
-	escaped, ok := e.names[name]
-	if !ok {
-		escaped = model.EscapeName(name, e.enc.Escaping)
-		e.names[name] = escaped
-	}
-	return escaped
+	return model.EscapeName(name, e.enc.Escaping)
 }
 
-// comment appends `# WHAT name text`.
-func (e *encoder) comment(what, name, text string) {
-	e.buf = append(e.buf, "# "...)
-	e.buf = append(e.buf, what...)
-	e.buf = append(e.buf, ' ')
-	e.buf = appendName(e.buf, e.name(name))
-	e.buf = append(e.buf, ' ')
+// head appends `# WHAT name text`.
+func (e *encoder) head(what, name, suffix, text string) {
+	e.comment(what, name, suffix)
 	e.buf = append(e.buf, text...)
 	e.buf = append(e.buf, '\n')
 }
 
-// appendName quotes a name that the format's grammar does not have.
-func appendName(dst []byte, name string) []byte {
-	if model.LegacyValidation.IsValidMetricName(name) {
-		return append(dst, name...)
+// help appends a HELP line, if there is a text.
+func (e *encoder) help(name, suffix, text string, quoted bool) {
+	if text != "" {
+		e.comment("HELP", name, suffix)
+		e.buf = appendEscaped(e.buf, text, quoted)
+		e.buf = append(e.buf, '\n')
 	}
-	dst = append(dst, '"')
-	dst = appendEscaped(dst, name, true)
-	return append(dst, '"')
 }
 
-// appendEscaped escapes backslash, newline and, where quoted, the quote.
-func appendEscaped(dst []byte, s string, quoted bool) []byte {
-	if !strings.ContainsAny(s, "\\\n\"") {
-		return append(dst, s...)
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '\\':
-			dst = append(dst, `\\`...)
-		case c == '\n':
-			dst = append(dst, `\n`...)
-		case c == '"' && quoted:
-			dst = append(dst, `\"`...)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
+func (e *encoder) comment(what, name, suffix string) {
+	e.buf = append(e.buf, "# "...)
+	e.buf = append(e.buf, what...)
+	e.buf = append(e.buf, ' ')
+	e.buf = appendName(e.buf, name, suffix, isLegacyMetric(name))
+	e.buf = append(e.buf, ' ')
 }
 
-// sample appends a line up to its value: name and suffix, labels, and le or quantile where extra names it.
-func (e *encoder) sample(name, suffix string, labels Labels, extra string, bound, value float64) {
-	full := e.name(name + suffix)
-	legacy := model.LegacyValidation.IsValidMetricName(full)
+// series takes the labels of the lines that follow.
+func (e *encoder) series(labels Labels) { e.labels = e.appendLabels(e.labels[:0], labels) }
+
+// sample appends a line up to its value: name and suffix, the series' labels, and le or quantile where extra names it.
+func (e *encoder) sample(name, suffix, extra string, bound, value float64) {
+	legacy := isLegacyMetric(name)
 	if legacy {
-		e.buf = append(e.buf, full...)
+		e.buf = appendName(e.buf, name, suffix, true)
 	}
-	if !legacy || len(labels) > 0 || extra != "" {
+	if !legacy || len(e.labels) > 0 || extra != "" {
 		e.buf = append(e.buf, '{')
 		if !legacy {
-			e.buf = appendName(e.buf, full)
-			e.buf = append(e.buf, ',')
+			e.buf = append(appendName(e.buf, name, suffix, false), ',')
 		}
-		e.labels(labels)
+		e.buf = append(e.buf, e.labels...)
 		if extra != "" {
 			e.buf = append(e.buf, extra...)
 			e.buf = append(e.buf, `="`...)
-			e.buf = AppendBound(e.buf, bound)
-			e.buf = append(e.buf, `",`...)
+			e.buf = append(AppendBound(e.buf, bound), `",`...)
 		}
 		e.buf[len(e.buf)-1] = '}' // in place of the last comma
 	}
@@ -129,31 +109,10 @@ func (e *encoder) sample(name, suffix string, labels Labels, extra string, bound
 	e.buf = AppendFloat(e.buf, value)
 }
 
-// labels appends each label with a comma after it.
-func (e *encoder) labels(labels Labels) {
-	for _, l := range labels {
-		name := l.Name
-		if !model.LegacyValidation.IsValidLabelName(name) {
-			if e.enc.Escaping != model.NoEscaping {
-				name = e.name(name)
-			}
-			e.buf = appendQuotedUnlessLegacy(e.buf, name)
-		} else {
-			e.buf = append(e.buf, name...)
-		}
-		e.buf = append(e.buf, `="`...)
-		e.buf = appendEscaped(e.buf, l.Value, true)
-		e.buf = append(e.buf, `",`...)
-	}
-}
-
-func appendQuotedUnlessLegacy(dst []byte, name string) []byte {
-	if model.LegacyValidation.IsValidLabelName(name) {
-		return append(dst, name...)
-	}
-	dst = append(dst, '"')
-	dst = appendEscaped(dst, name, true)
-	return append(dst, '"')
+// line is a whole sample without an exemplar.
+func (e *encoder) line(name, suffix string, value float64) {
+	e.sample(name, suffix, "", 0, value)
+	e.endLine()
 }
 
 func (e *encoder) endLine() {
@@ -163,8 +122,91 @@ func (e *encoder) endLine() {
 	}
 }
 
-// line is a whole sample without an exemplar.
-func (e *encoder) line(name, suffix string, labels Labels, value float64) {
-	e.sample(name, suffix, labels, "", 0, value)
-	e.endLine()
+// appendLabels appends each label with a comma after it.
+func (e *encoder) appendLabels(dst []byte, labels Labels) []byte {
+	for i, l := range labels {
+		name := e.labelName(l.Name)
+		if e.enc.Escaping != model.NoEscaping && name != l.Name && e.hidden(name, labels, i) {
+			continue
+		}
+		dst = append(dst, name...)
+		dst = append(dst, `="`...)
+		dst = appendEscaped(dst, l.Value, true)
+		dst = append(dst, `",`...)
+	}
+	return dst
 }
+
+// labelName gives a label's name as the encoding can carry it, in quotes where it needs them. A colon is for metrics
+// only, which model.EscapeName does not know.
+func (e *encoder) labelName(name string) string {
+	if isLegacyLabel(name) {
+		return name
+	}
+	written, ok := e.labelNames[name]
+	if !ok {
+		if e.enc.Escaping == model.NoEscaping {
+			written = string(appendName(nil, name, "", false))
+		} else {
+			written = strings.ReplaceAll(model.EscapeName(name, e.enc.Escaping), ":", "_")
+		}
+		e.labelNames[name] = written
+	}
+	return written
+}
+
+// hidden tells whether another label of the series has the name that escaping gave this one: one that bears it in
+// truth, or an earlier one that became it too. Prometheus refuses a page where a label is there twice.
+func (e *encoder) hidden(written string, labels Labels, at int) bool {
+	if written == model.MetricNameLabel {
+		return true
+	}
+	for i, l := range labels {
+		if l.Name == written || i < at && e.labelName(l.Name) == written {
+			return true
+		}
+	}
+	return false
+}
+
+// appendName quotes a name that the format's grammar does not have.
+func appendName(dst []byte, name, suffix string, legacy bool) []byte {
+	if legacy {
+		return append(append(dst, name...), suffix...)
+	}
+	dst = append(dst, '"')
+	dst = append(appendEscaped(dst, name, true), suffix...)
+	return append(dst, '"')
+}
+
+// appendEscaped escapes backslash, newline and, where quoted, the quote.
+func appendEscaped(dst []byte, s string, quoted bool) []byte {
+	done := 0
+	for i := range len(s) {
+		c := s[i]
+		if c != '\\' && c != '\n' && (c != '"' || !quoted) {
+			continue
+		}
+		if c == '\n' {
+			c = 'n'
+		}
+		dst = append(dst, s[done:i]...)
+		dst = append(dst, '\\', c)
+		done = i + 1
+	}
+	return append(dst, s[done:]...)
+}
+
+func isLegacyMetric(name string) bool {
+	if name == "" || !isNameStart(name[0]) {
+		return false
+	}
+	for i := range len(name) {
+		if !isName(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLegacyLabel(name string) bool { return isLegacyMetric(name) && strings.IndexByte(name, ':') < 0 }

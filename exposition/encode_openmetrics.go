@@ -2,75 +2,68 @@ package exposition
 
 import "strings"
 
-// openMetricsHead gives the family's name and type as OpenMetrics wants them: a counter without `_total`, or an info
-// without `_info`, cannot be said.
-func openMetricsHead(f *Family) (name string, typ Type) {
-	suffix := ""
-	switch f.Type {
+// openMetricsHead gives the family's type as OpenMetrics wants it, and what of the samples' name is not the family's: a
+// counter without `_total`, or an info without `_info`, cannot be said.
+func openMetricsHead(typ Type, name string) (_ Type, suffix string) {
+	instead := Unknown
+	switch typ {
 	case Counter:
 		suffix = "_total"
 	case Info:
-		suffix = "_info"
+		suffix, instead = "_info", Gauge
 	default:
-		return f.Name, f.Type
+		return typ, ""
 	}
-	if base, cut := strings.CutSuffix(f.Name, suffix); cut && base != "" {
-		return base, f.Type
+	if base, cut := strings.CutSuffix(name, suffix); !cut || base == "" {
+		return instead, ""
 	}
-	if f.Type == Info {
-		return f.Name, Gauge
-	}
-	return f.Name, Unknown
+	return typ, suffix
 }
 
 func (e *encoder) openMetricsFamily(f *Family) {
-	name, typ := openMetricsHead(f)
-	e.comment("TYPE", name, typ.String())
+	name := e.family(f.Name)
+	typ, suffix := openMetricsHead(f.Type, name)
+	name = strings.TrimSuffix(name, suffix)
+	e.head("TYPE", name, "", typ.String())
 	if f.Unit != "" && strings.HasSuffix(name, "_"+f.Unit) {
-		e.comment("UNIT", name, f.Unit)
+		e.head("UNIT", name, "", f.Unit)
 	}
-	if f.Help != "" {
-		e.comment("HELP", name, string(appendEscaped(nil, f.Help, true)))
-	}
+	e.help(name, "", f.Help, true)
 	for i := range f.Series {
-		e.openMetricsSeries(f, name, typ, &f.Series[i])
+		e.openMetricsSeries(typ, name, suffix, &f.Series[i])
 	}
 }
 
-func (e *encoder) openMetricsSeries(f *Family, name string, typ Type, s *Series) {
+func (e *encoder) openMetricsSeries(typ Type, name, suffix string, s *Series) {
+	e.series(s.Labels)
 	switch typ {
 	case Histogram, GaugeHistogram:
-		for _, b := range s.Buckets {
-			e.sample(name, "_bucket", s.Labels, "le", b.UpperBound, b.Count)
-			e.exemplar(b.Exemplar)
-			e.endLine()
-		}
-		e.openMetricsSums(name, typ, s)
+		e.openMetricsHistogram(typ, name, s)
 	case Summary:
 		e.quantiles(name, s)
-		e.openMetricsSums(name, typ, s)
+		e.sumAndCount(name, "_sum", "_count", s)
 	case Counter:
-		e.sample(f.Name, "", s.Labels, "", 0, s.Value)
+		e.sample(name, suffix, "", 0, s.Value)
 		e.exemplar(s.Exemplar)
 		e.endLine()
 	default:
-		e.line(f.Name, "", s.Labels, s.Value)
+		e.line(name, suffix, s.Value)
 	}
 	if s.Start != 0 && typ.Cumulative() {
-		e.line(name, "_created", s.Labels, s.Start)
+		e.line(name, "_created", s.Start)
 	}
 }
 
-func (e *encoder) openMetricsSums(name string, typ Type, s *Series) {
-	if typ != GaugeHistogram {
-		e.sumAndCount(name, s)
-		return
+func (e *encoder) openMetricsHistogram(typ Type, name string, s *Series) {
+	for _, b := range s.Buckets {
+		e.sample(name, "_bucket", "le", b.UpperBound, b.Count)
+		e.exemplar(b.Exemplar)
+		e.endLine()
 	}
-	if s.HasSum {
-		e.line(name, "_gsum", s.Labels, s.Sum)
-	}
-	if s.HasCount {
-		e.line(name, "_gcount", s.Labels, s.Count)
+	if typ == GaugeHistogram {
+		e.sumAndCount(name, "_gsum", "_gcount", s)
+	} else {
+		e.sumAndCount(name, "_sum", "_count", s)
 	}
 }
 
@@ -80,8 +73,8 @@ func (e *encoder) exemplar(x *Exemplar) {
 		return
 	}
 	e.buf = append(e.buf, " # {"...)
-	e.labels(x.Labels)
 	if len(x.Labels) > 0 {
+		e.buf = e.appendLabels(e.buf, x.Labels)
 		e.buf = e.buf[:len(e.buf)-1]
 	}
 	e.buf = append(e.buf, "} "...)

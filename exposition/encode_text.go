@@ -9,82 +9,72 @@ var textTypeNames = [...]string{
 }
 
 func (e *encoder) textFamily(f *Family) {
-	e.textHead(f.Name, f.Help, textTypeNames[f.Type])
+	name := e.family(f.Name)
+	e.textHead(name, "", f.Help, textTypeNames[f.Type])
 	for i := range f.Series {
-		e.textSeries(f, &f.Series[i])
+		e.textSeries(f.Type, name, &f.Series[i])
 	}
-	if f.Type == GaugeHistogram {
-		e.textGaugeHistogram(f)
+	if f.Type == GaugeHistogram { // sum and count as gauges of their own, as client_python does: text has no type for them
+		e.textGauges(f, name, "_gcount", func(s *Series) (float64, bool) { return s.Count, s.HasCount })
+		e.textGauges(f, name, "_gsum", func(s *Series) (float64, bool) { return s.Sum, s.HasSum })
 	}
-	e.textStarts(f)
+	e.textGauges(f, strings.TrimSuffix(name, "_total"), "_created", func(s *Series) (float64, bool) { return s.Start, s.Start != 0 })
 }
 
-func (e *encoder) textHead(name, help, typ string) {
-	if help != "" {
-		e.comment("HELP", name, string(appendEscaped(nil, help, false)))
-	}
-	e.comment("TYPE", name, typ)
+func (e *encoder) textHead(name, suffix, help, typ string) {
+	e.help(name, suffix, help, false)
+	e.head("TYPE", name, suffix, typ)
 }
 
-func (e *encoder) textSeries(f *Family, s *Series) {
-	switch f.Type {
+func (e *encoder) textSeries(typ Type, name string, s *Series) {
+	e.series(s.Labels)
+	switch typ {
 	case Histogram, GaugeHistogram:
 		for _, b := range s.Buckets {
-			e.sample(f.Name, "_bucket", s.Labels, "le", b.UpperBound, b.Count)
+			e.sample(name, "_bucket", "le", b.UpperBound, b.Count)
 			e.endLine()
 		}
-		if f.Type == Histogram {
-			e.sumAndCount(f.Name, s)
+		if typ == Histogram {
+			e.sumAndCount(name, "_sum", "_count", s)
 		}
 	case Summary:
-		e.quantiles(f.Name, s)
-		e.sumAndCount(f.Name, s)
+		e.quantiles(name, s)
+		e.sumAndCount(name, "_sum", "_count", s)
 	default:
-		e.line(f.Name, "", s.Labels, s.Value)
+		e.line(name, "", s.Value)
 	}
 }
 
 func (e *encoder) quantiles(name string, s *Series) {
 	for _, q := range s.Quantiles {
-		e.sample(name, "", s.Labels, "quantile", q.Quantile, q.Value)
+		e.sample(name, "", "quantile", q.Quantile, q.Value)
 		e.endLine()
 	}
 }
 
-func (e *encoder) sumAndCount(name string, s *Series) {
+func (e *encoder) sumAndCount(name, sum, count string, s *Series) {
 	if s.HasSum {
-		e.line(name, "_sum", s.Labels, s.Sum)
+		e.line(name, sum, s.Sum)
 	}
 	if s.HasCount {
-		e.line(name, "_count", s.Labels, s.Count)
+		e.line(name, count, s.Count)
 	}
 }
 
-// textGaugeHistogram writes sum and count as gauges of their own, as client_python does: the text format has no type
-// for them.
-func (e *encoder) textGaugeHistogram(f *Family) {
-	e.textGauges(f, "_gcount", func(s *Series) (float64, bool) { return s.Count, s.HasCount })
-	e.textGauges(f, "_gsum", func(s *Series) (float64, bool) { return s.Sum, s.HasSum })
-}
-
-// textStarts writes start times as a family of their own.
-func (e *encoder) textStarts(f *Family) {
-	base := *f
-	base.Name = strings.TrimSuffix(f.Name, "_total")
-	e.textGauges(&base, "_created", func(s *Series) (float64, bool) { return s.Start, s.Start != 0 })
-}
-
-func (e *encoder) textGauges(f *Family, suffix string, value func(*Series) (float64, bool)) {
+// textGauges writes what text has no place for inside a family as a family of gauges after it.
+func (e *encoder) textGauges(f *Family, name, suffix string, value func(*Series) (float64, bool)) {
 	head := false
 	for i := range f.Series {
-		v, ok := value(&f.Series[i])
+		s := &f.Series[i]
+		v, ok := value(s)
 		if !ok {
 			continue
 		}
 		if !head {
-			e.textHead(f.Name+suffix, f.Help, "gauge")
+			e.textHead(name, suffix, f.Help, "gauge")
 			head = true
 		}
-		e.line(f.Name, suffix, f.Series[i].Labels, v)
+		e.series(s.Labels)
+		e.line(name, suffix, v)
 	}
 }

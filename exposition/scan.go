@@ -16,6 +16,7 @@ var (
 	errTimestamp   = errors.New("the timestamp is not a number")
 	errTrailing    = errors.New("something follows after the sample")
 	errEmpty       = errors.New("a name is empty")
+	errNUL         = errors.New("a name has a NUL byte, which Prometheus cannot read")
 	errTwice       = errors.New("a label name is there twice")
 	errBound       = errors.New("a bucket needs a label le that is a number")
 	errUnit        = errors.New("the unit is not the end of the family's name, after a _")
@@ -183,7 +184,9 @@ func (p *labelParser) pair(metric *string, labels *Labels) error {
 
 func (p *labelParser) labelName() (name string, quoted bool, err error) {
 	if p.peek() == '"' {
-		name, err = p.quoted()
+		if name, err = p.quoted(); err == nil && strings.IndexByte(name, 0) >= 0 {
+			err = errNUL
+		}
 		return name, true, err
 	}
 	begin := p.at

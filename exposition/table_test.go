@@ -68,7 +68,7 @@ func TestTableKeepsDeclarationsApart(t *testing.T) {
 	for _, page := range []string{
 		"# TYPE x summary\n# TYPE x_created gauge\nx_created 1\n",
 		"# TYPE x gauge\n# TYPE x_created gauge\nx_created 1\n",
-		"# TYPE \"x_created\x00\x05x\" gauge\nx_created 1\n",
+		"# TYPE \"x_created\x01\x05x\" gauge\nx_created 1\n",
 		"# TYPE x summary\n# TYPE x_created gauge\nx_created 1\n# TYPE x gauge\n# TYPE x_created gauge\n# HELP x_created h\nx_created 1\n",
 	} {
 		if err := readPage(Text, table, sink, page, true); err != nil {
