@@ -73,7 +73,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	parts, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, parts := errgroup.WithContext(parts)
-	group.Go(func() error { return d.registry.serve(parts) })
+	group.Go(func() error { return d.registry.wait(parts) })
 	group.Go(func() error { return d.serve(parts, logger) })
 	group.Go(func() error {
 		defer stop()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -41,7 +42,7 @@ func (e codeError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // run is the whole program: arguments in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newApp(stdin, stdout, stderr).RunContext(ctx, args)
+	err := newApp(stdin, stdout, stderr).RunContext(ctx, helpFirst(args))
 	var usage usageError
 	var code codeError
 	switch {
@@ -63,64 +64,36 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Name:                      "fedscrape",
 		Usage:                     "one merged Prometheus endpoint for the many worker processes of one application instance",
 		Version:                   version.Info(),
+		Description:               appDescription,
+		Flags:                     []cli.Flag{cli.HelpFlag}, // cli leaves it out where there is a command help
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
-		EnableBashCompletion:      true,
 		Reader:                    stdin,
 		Writer:                    stdout,
 		ErrWriter:                 stderr,
-		OnUsageError:              onUsageError,
 		ExitErrHandler:            func(*cli.Context, error) {},
+		CommandNotFound:           func(c *cli.Context, _ string) { showHelp(c) },
+		OnUsageError:              onUsageError,
 		Action:                    noCommand,
-		Commands:                  []*cli.Command{serveCommand(), demoCommand(), mergeCommand(), registerCommand(), checkCommand(), demoWorkerCommand()},
+		Commands: []*cli.Command{
+			serveCommand(), demoCommand(), registerCommand(), targetsCommand(), mergeCommand(), checkCommand(), ledgerCommand(),
+			completionCommand(), helpCommand(), demoWorkerCommand(),
+		},
 	}
-	for _, c := range app.Commands {
-		c.OnUsageError = onUsageError
-		c.HideHelpCommand = true
-	}
+	prepare(app.Commands)
 	return app
 }
 
-func onUsageError(c *cli.Context, err error, _ bool) error {
-	name := "fedscrape"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
-		name += " " + c.Command.Name
-	}
-	return usagef("%w; see %s --help", err, name)
-}
+const appDescription = `Every flag is also an environment variable, named in the command's help: FEDSCRAPE_WEB_LISTEN_ADDRESS of
+--web.listen-address. One that is empty counts as not set, and one of a repeatable flag holds one value. Flags
+come before other arguments. Exit codes: 0 done, 1 failed, 2 wrong use.`
 
-// noCommand is reached without a command, or with one that does not exist.
-func noCommand(c *cli.Context) error {
-	if !c.Args().Present() {
-		_ = cli.ShowAppHelp(c)
-		return usagef("a command is missing")
-	}
-	names := make([]string, 0, len(c.App.Commands))
-	for _, command := range c.App.VisibleCommands() {
-		names = append(names, command.Name)
-	}
-	return usagef("unknown command %q (%s)", c.Args().First(), strings.Join(names, ", "))
-}
-
-// env gives the environment variable of a flag: FEDSCRAPE_WEB_LISTEN_ADDRESS of --web.listen-address.
-func env(flag string) []string {
-	return []string{"FEDSCRAPE_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flag))}
-}
-
-// noArguments refuses what follows the flags.
-func noArguments(c *cli.Context) error {
-	if c.Args().Present() {
-		return usagef("%s takes no argument, but got %q", c.Command.Name, c.Args().First())
-	}
-	return nil
-}
-
-// noFlagsAfter refuses a flag that stands behind a file: it would be taken for one.
-func noFlagsAfter(args []string) error {
-	for _, a := range args {
-		if len(a) > 1 && a[0] == '-' {
-			return usagef("flag %q after a file: flags come first", a)
-		}
-	}
-	return nil
+// env gives the environment variables of a flag: FEDSCRAPE_WEB_LISTEN_ADDRESS of --web.listen-address, and others that
+// it beats. One that is set but empty is left out: cli would take it for a value.
+func env(flag string, others ...string) []string {
+	names := append([]string{"FEDSCRAPE_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flag))}, others...)
+	return slices.DeleteFunc(names, func(name string) bool {
+		value, set := os.LookupEnv(name)
+		return set && value == ""
+	})
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/fedscrape/fedscrape/internal/realbin"
 )
 
 func TestMain(m *testing.M) {
@@ -27,12 +29,8 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("UPDATE") != "", RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			for i := range 3 { // WEB, REGISTRY and a worker's
-				port, err := freePort()
-				if err != nil {
-					return err
-				}
-				env.Setenv([...]string{"WEB", "REGISTRY", "PORT"}[i], fmt.Sprintf("127.0.0.1:%d", port))
+			for _, name := range []string{"WEB", "REGISTRY", "PORT"} { // PORT is a worker's
+				env.Setenv(name, fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t)))
 			}
 			return nil
 		},
@@ -40,15 +38,6 @@ func TestScript(t *testing.T) {
 			"status": status, "http": httpCommand, "waitfor": waitFor, "worker": workerCommand, "signal": signalCommand,
 		},
 	})
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // status CODE COMMAND ARG...: runs the command and wants its exit code.

@@ -28,14 +28,15 @@ file's base name without its extension. Input is OpenMetrics where it ends in # 
 gauges: all, min, max, sum, mostrecent, avg, each also with live before it, and omit; where mostrecent has no timestamps
 the later argument is newer. Where an input is bad nothing is printed, and the exit code is 1.
 
-   fedscrape merge --gauge-mode 'inprogress_.*=livesum' 1.prom 2.prom
-   fedscrape merge --departed dead.prom http://127.0.0.1:40001/metrics http://127.0.0.1:40002/metrics`,
+   fedscrape merge --gauge-mode='inprogress_.*=livesum' 1.prom 2.prom
+   fedscrape merge --departed=dead.prom http://127.0.0.1:40001/metrics http://127.0.0.1:40002/metrics`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Value: "text", EnvVars: env("format"), Usage: "`FORMAT` of the output: text or openmetrics"},
 			&cli.StringFlag{Name: "worker-label", Value: "worker_id", EnvVars: env("worker-label"), Usage: "`LABEL` that names the worker on gauges of mode all"},
 			&cli.StringSliceFlag{Name: "gauge-mode", EnvVars: env("gauge-mode"), Usage: "`NAME=MODE`: the mode of the gauges whose whole name matches the regular expression; repeatable, the first match decides"},
 			&cli.StringFlag{Name: "default-gauge-mode", Value: "liveall", EnvVars: env("default-gauge-mode"), Usage: "`MODE` of all other gauges"},
-			&cli.StringSliceFlag{Name: "departed", EnvVars: env("departed"), Usage: "`FILE` of a worker that has departed; repeatable"},
+			&cli.StringFlag{Name: "body-size-limit", Value: scraper.NewOptions().BodySizeLimit.String(), EnvVars: env("body-size-limit"), Usage: "`SIZE` that no input may exceed, 0 for no limit"},
+			&cli.StringSliceFlag{Name: "departed", TakesFile: true, EnvVars: env("departed"), Usage: "`FILE` of a worker that has departed; repeatable"},
 		},
 		Action: func(c *cli.Context) error {
 			m, err := newMerger(c)
@@ -51,6 +52,7 @@ the later argument is newer. Where an input is bad nothing is printed, and the e
 type merger struct {
 	options  merge.Options
 	encoding exposition.Encoding
+	limit    scraper.Bytes // of each input; 0 is none
 	departed []string
 	inputs   []string
 	stdin    io.Reader
@@ -80,6 +82,10 @@ func newMerger(c *cli.Context) (*merger, error) {
 		m.encoding = exposition.Negotiate("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8")
 	default:
 		return nil, usagef("--format: unknown format %q (text, openmetrics)", format)
+	}
+	var err error
+	if m.limit, err = scraper.ParseBytes(c.String("body-size-limit")); err != nil {
+		return nil, usagef("--body-size-limit: %w", err)
 	}
 	m.options.WorkerLabel = c.String("worker-label")
 	m.options.DepartedLimit = len(m.departed)
@@ -121,7 +127,7 @@ func (m *merger) run(ctx context.Context) error {
 	for i, input := range append(m.departed, m.inputs...) {
 		inc, err := m.add(ctx, input, now)
 		if err != nil {
-			bad = append(bad, fmt.Errorf("%s: %w", input, err))
+			bad = append(bad, fmt.Errorf("%s: %w", withoutPassword(input), err))
 			continue
 		}
 		if i < len(m.departed) {
@@ -174,19 +180,43 @@ func (m *merger) name(input string) string {
 func (m *merger) read(ctx context.Context, input string) ([]byte, error) {
 	switch {
 	case input == "-":
-		return io.ReadAll(m.stdin)
+		return m.readAll(m.stdin)
 	case strings.HasPrefix(input, "http://") || strings.HasPrefix(input, "https://"):
-		return fetch(ctx, input)
+		return m.fetch(ctx, input)
 	}
-	body, err := os.ReadFile(input)
+	file, err := os.Open(input)
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err // the name is said already
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return m.readAll(file)
+}
+
+func withoutPassword(input string) string {
+	if u, err := url.Parse(input); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return input
+}
+
+func (m *merger) readAll(r io.Reader) ([]byte, error) {
+	if m.limit == 0 {
+		return io.ReadAll(r)
+	}
+	body, err := io.ReadAll(io.LimitReader(r, int64(m.limit)+1))
+	if err == nil && len(body) > int(m.limit) {
+		return nil, fmt.Errorf("larger than --body-size-limit (%v): raise it if this is a worker's page", m.limit)
 	}
 	return body, err
 }
 
-func fetch(ctx context.Context, url string) (body []byte, err error) {
-	client, err := scraper.NewClient(scraper.NewOptions())
+func (m *merger) fetch(ctx context.Context, url string) (body []byte, err error) {
+	options := scraper.NewOptions()
+	options.BodySizeLimit = m.limit
+	client, err := scraper.NewClient(options)
 	if err != nil {
 		return nil, err
 	}
@@ -195,5 +225,8 @@ func fetch(ctx context.Context, url string) (body []byte, err error) {
 		body, err = io.ReadAll(r.Body)
 		return err
 	})
+	if scraper.ResultOf(err) == scraper.ResultTooLarge {
+		err = fmt.Errorf("%w: raise --body-size-limit if this is a worker's page", err)
+	}
 	return body, err
 }

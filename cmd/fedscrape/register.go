@@ -48,8 +48,8 @@ Consul's own variables (CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL, CO
 			&cli.StringFlag{Name: "metrics-path", Value: "/metrics", EnvVars: env("metrics-path"), Usage: "`PATH` of the endpoint"},
 			&cli.StringFlag{Name: "scheme", Value: "http", EnvVars: env("scheme"), Usage: "`SCHEME` of the endpoint: http or https"},
 			&cli.DurationFlag{Name: "ttl", Value: 15 * time.Second, EnvVars: env("ttl"), Usage: "`TTL` of the check; a heartbeat goes out each third of it"},
-			&cli.StringFlag{Name: "consul.server", EnvVars: append(env("consul.server"), "CONSUL_HTTP_ADDR"), Usage: "`ADDRESS` of the agent (default: 127.0.0.1:8500)"},
-			&cli.StringFlag{Name: "federator.url", EnvVars: append(env("federator.url"), "FEDSCRAPE_URL"), Usage: "`URL` of the federator, for the final snapshot; none: no final snapshot"},
+			&cli.StringFlag{Name: "consul.server", EnvVars: env("consul.server", "CONSUL_HTTP_ADDR"), Usage: "`ADDRESS` of the agent (default: 127.0.0.1:8500)"},
+			&cli.StringFlag{Name: "federator.url", EnvVars: env("federator.url", "FEDSCRAPE_URL"), Usage: "`URL` of the federator, for the final snapshot; none: no final snapshot"},
 		}, logFlags()...),
 		Action: func(c *cli.Context) error {
 			r, err := newRegistrar(c)

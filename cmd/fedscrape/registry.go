@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,9 +16,12 @@ type registryServer struct {
 	listener net.Listener
 	registry *registry.Server
 	http     *http.Server
+	ended    chan struct{} // closed when nothing is served any more; err says why
+	err      error
 }
 
-// openRegistry opens the port, so that workers may register before all else runs.
+// openRegistry serves from now on until close, so that workers may register before all else runs, and whoever watches
+// the registry can end before it does.
 func openRegistry(address string, logger *slog.Logger) (*registryServer, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // no registry is no error
@@ -33,9 +35,14 @@ func openRegistry(address string, logger *slog.Logger) (*registryServer, error) 
 	}
 	r := registry.New(registry.Options{})
 	logger.Info("Registry listens", "address", listener.Addr())
-	return &registryServer{listener, r, &http.Server{
+	s := &registryServer{listener: listener, registry: r, ended: make(chan struct{}), http: &http.Server{
 		Handler: r.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}}, nil
+	}}
+	go func() { // ends with close, which waits for it
+		defer close(s.ended)
+		s.err = s.http.Serve(listener)
+	}()
+	return s, nil
 }
 
 func host(a net.Addr) string {
@@ -45,18 +52,18 @@ func host(a net.Addr) string {
 
 func (r *registryServer) address() string { return r.listener.Addr().String() }
 
-// serve answers until the context ends.
-func (r *registryServer) serve(ctx context.Context) error {
+// wait returns when the context ends, or with the reason why nothing is served any more.
+func (r *registryServer) wait(ctx context.Context) error {
 	if r == nil {
 		<-ctx.Done()
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() { _ = r.http.Close() })
-	defer stop()
-	if err := r.http.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the registry: %w", err)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-r.ended:
+		return fmt.Errorf("serve the registry: %w", r.err)
 	}
-	return nil
 }
 
 func (r *registryServer) close() error {
@@ -64,5 +71,7 @@ func (r *registryServer) close() error {
 		return nil
 	}
 	r.registry.Close()
-	return r.http.Close()
+	err := r.http.Close()
+	<-r.ended
+	return err
 }

@@ -158,7 +158,7 @@ func (s *service) runParts(ctx context.Context, registry *registryServer) error 
 	group.Go(func() error { return s.manager.Run(ctx) })
 	group.Go(func() error { return s.federator.Run(ctx) })
 	group.Go(func() error { return s.web.Serve(ctx) })
-	group.Go(func() error { return registry.serve(ctx) })
+	group.Go(func() error { return registry.wait(ctx) })
 	group.Go(func() error { return s.reloadOnHangup(ctx) })
 	return group.Wait()
 }
