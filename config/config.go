@@ -5,10 +5,11 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	promconfig "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/fedscrape/fedscrape/discovery/publish"
 )
 
 // maxSize bounds what is read; a configuration of ten thousand jobs is smaller.
@@ -17,6 +18,8 @@ const maxSize = 16 << 20
 // Config is what a file says, defaults and global filled in. It must not be changed once it is in use.
 type Config struct {
 	Jobs []*Job
+	// Publish is where the merged instances are registered.
+	Publish []*publish.Options
 	// Warnings are for a person to read: what is allowed, and probably not meant.
 	Warnings []string
 }
@@ -55,10 +58,8 @@ func Parse(filename string, data []byte) (*Config, error) {
 	if len(r.found) > 0 {
 		return nil, r.errors()
 	}
-	for _, job := range cfg.Jobs {
-		job.setDirectory(filepath.Dir(filename))
-	}
-	cfg.Warnings = warnings(cfg.Jobs)
+	cfg.setDirectory(filename)
+	cfg.Warnings = warnings(cfg)
 	return cfg, nil
 }
 
@@ -71,7 +72,7 @@ func (r *report) build(root *yaml.Node) *Config {
 		r.add(root.Line, "federate_configs", "is missing; without a job there is nothing to scrape")
 		return nil
 	}
-	cfg := &Config{}
+	cfg := &Config{Publish: r.buildPublish(root)}
 	lines := map[string]int{}
 	for i, node := range jobs.Content {
 		path := fmt.Sprintf("federate_configs[%d]", i)
@@ -100,7 +101,7 @@ func (r *report) checkName(lines map[string]int, name string, node *yaml.Node, p
 
 // String gives the configuration in force as YAML, secrets hidden.
 func (c *Config) String() string {
-	out := file{}
+	out := file{Publish: c.Publish}
 	for _, job := range c.Jobs {
 		shown := *job
 		shown.Discovery.HTTP = nil

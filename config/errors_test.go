@@ -90,7 +90,7 @@ func TestUnknownKeys(t *testing.T) {
 	f("job_name: a\n"+jobText(""), "1: job_name: unknown key; it belongs in a job of federate_configs")
 	f("global: {static_configs: []}\n"+jobText(""), "1: global.static_configs: unknown key; it belongs in a job of federate_configs")
 	f("global: {job_name: a}\n"+jobText(""), "1: global.job_name: unknown key; it belongs in a job of federate_configs")
-	f("publish: []\n"+jobText(""), "1: publish: unknown key")
+	f("publsh: []\n"+jobText(""), "1: publsh: unknown key, did you mean publish?")
 	f("1: 2\n"+jobText(""), "1: 1: unknown key")
 }
 

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/discovery/publish"
 	"github.com/fedscrape/fedscrape/merge"
 	"github.com/fedscrape/fedscrape/relabel"
 	"github.com/fedscrape/fedscrape/scraper"
@@ -16,8 +17,9 @@ import (
 
 // file is the shape of the file.
 type file struct {
-	Global          *Settings `yaml:"global,omitempty"`
-	FederateConfigs []Job     `yaml:"federate_configs"`
+	Global          *Settings          `yaml:"global,omitempty"`
+	FederateConfigs []Job              `yaml:"federate_configs"`
+	Publish         []*publish.Options `yaml:"publish,omitempty"`
 }
 
 // Job is one entry of federate_configs.

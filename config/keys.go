@@ -149,7 +149,10 @@ func hint(key string, t reflect.Type, names []string) string {
 	}
 	_, ofSettings := fieldsOf(settingsType).types[key]
 	_, ofJob := fieldsOf(jobType).types[key]
+	_, ofFile := fieldsOf(fileType).types[key]
 	switch {
+	case t != fileType && ofFile:
+		return "; it belongs at the top of the file"
 	case t == fileType && ofSettings:
 		return "; it belongs in global or in a job of federate_configs"
 	case (t == fileType || t == settingsType) && ofJob:

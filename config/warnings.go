@@ -10,13 +10,15 @@ import (
 // instance is what two jobs must not share.
 type instance struct{ job, name string }
 
-// warnings are what the file alone shows: static targets, and rules that give every target one job.
-func warnings(jobs []*Job) []string {
+// warnings are what the file alone shows: static targets, rules that give every target one job, and what publishing
+// meets.
+func warnings(c *Config) []string {
 	w := warner{instances: map[instance]string{}, jobs: map[string]string{}, seen: map[string]bool{}}
-	for _, job := range jobs {
+	for _, job := range c.Jobs {
 		w.static(job)
 		w.renamed(job)
 	}
+	w.published(c.Jobs, c.Publish)
 	return w.texts
 }
 

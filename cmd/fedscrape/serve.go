@@ -18,6 +18,7 @@ import (
 
 	"github.com/fedscrape/fedscrape/config"
 	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/discovery/publish"
 	"github.com/fedscrape/fedscrape/federator"
 	"github.com/fedscrape/fedscrape/ledger"
 	"github.com/fedscrape/fedscrape/web"
@@ -100,6 +101,7 @@ type service struct {
 	metrics   *prometheus.Registry
 	federator *federator.Federator
 	manager   *discovery.Manager
+	publisher *publish.Publisher
 	web       *web.Server
 	reloads   reloads
 }
@@ -122,6 +124,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp, Ledger: ledger.NewMemory()})
 	defer s.federator.Close()
 	s.manager = discovery.NewManager(nil, s.logger, s.metrics, s.federator.Update)
+	s.publisher = s.newPublisher()
 	if err := s.apply(cfg); err != nil {
 		return err
 	}
@@ -157,6 +160,7 @@ func (s *service) runParts(ctx context.Context, registry *registryServer) error 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.manager.Run(ctx) })
 	group.Go(func() error { return s.federator.Run(ctx) })
+	group.Go(func() error { return s.publisher.Run(ctx) })
 	group.Go(func() error { return s.web.Serve(ctx) })
 	group.Go(func() error { return registry.wait(ctx) })
 	group.Go(func() error { return s.reloadOnHangup(ctx) })
@@ -174,6 +178,7 @@ func (s *service) apply(cfg *config.Config) error {
 	}
 	s.federator.Apply(jobs)
 	s.manager.Apply(discoveryJobs(cfg))
+	s.publisher.Apply(cfg.Publish)
 	return nil
 }
 
