@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -47,65 +46,45 @@ func (s *Server) registerService(r *http.Request, _ string) (*response, error) {
 // register stores a registration. All of it is one change: who waits for the service is woken once, and an identical
 // registration wakes nobody.
 func (s *Server) register(reg *registration, size int64, replaceChecks bool) error {
-	now := time.Now()
 	svc := &service{definition: reg.normalize(), size: size, checks: map[string]*check{}}
+	checks := s.newChecks(svc, reg.allChecks())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.state
-	old := st.services[svc.ID]
-	if err := s.room(old, size); err != nil {
+	if err := s.room(svc, checks, replaceChecks); err != nil {
 		return err
 	}
-	if len(newChecks(old, svc.ID, reg)) > maxChecksPerService && !replaceChecks {
-		return fail(http.StatusBadRequest, "Invalid check: more than %d checks for one service, with those it has; use ?replace-existing-checks", maxChecksPerService)
-	}
+	st := s.state
 	st.index++
-	if old == nil || !old.equal(svc.definition) {
+	if old := st.services[svc.ID]; old == nil || !old.equal(svc.definition) {
 		st.put(svc)
 	} else {
-		svc = old
+		st.bytes += size - old.size
+		old.size, svc = size, old
 	}
-	keep := map[string]bool{}
-	for i, def := range reg.allChecks() {
-		id := checkID(svc.ID, def, i, len(reg.allChecks()))
-		keep[id] = true
-		st.putCheck(svc, newCheck(id, def, svc, s.opts.ReapFloor), now)
-	}
+	s.putChecks(svc, checks)
 	if replaceChecks {
-		st.dropOtherChecks(svc, keep)
+		st.dropOtherChecks(svc, checks)
+	}
+	return nil
+}
+
+func (s *Server) newChecks(svc *service, definitions []*checkDefinition) []*check {
+	var checks []*check
+	for i, def := range definitions {
+		checks = append(checks, newCheck(checkID(svc.ID, def, i, len(definitions)), def, svc, s.opts.ReapFloor))
+	}
+	return checks
+}
+
+// putChecks stores checks of a service that is stored, and has them ask. Who calls it holds mu.
+func (s *Server) putChecks(svc *service, checks []*check) {
+	now := time.Now()
+	for _, c := range checks {
+		c.service = svc
+		s.state.putCheck(svc, c, now)
+		s.startProbe(c)
 	}
 	s.wakeClock()
-	return nil
-}
-
-// newChecks is the IDs that the service will have when the registration adds its checks to those that are there.
-func newChecks(old *service, serviceID string, reg *registration) map[string]bool {
-	ids := map[string]bool{}
-	for i, def := range reg.allChecks() {
-		ids[checkID(serviceID, def, i, len(reg.allChecks()))] = true
-	}
-	if old != nil {
-		for id := range old.checks {
-			ids[id] = true
-		}
-	}
-	return ids
-}
-
-// room refuses what would not fit. What is registered can always be registered again.
-func (s *Server) room(old *service, size int64) error {
-	st := s.state
-	if old == nil && len(st.services) >= s.opts.MaxServices {
-		return fail(http.StatusTooManyRequests, "registry full: %d services, the limit is %d: deregister some", len(st.services), s.opts.MaxServices)
-	}
-	total := st.bytes + size
-	if old != nil {
-		total -= old.size
-	}
-	if total > s.opts.MaxBytes && (old == nil || size > old.size) {
-		return fail(http.StatusTooManyRequests, "registry full: registrations of %d bytes, the limit is %d: deregister some", st.bytes, s.opts.MaxBytes)
-	}
-	return nil
 }
 
 func (s *Server) deregisterService(_ *http.Request, id string) (*response, error) {
@@ -113,7 +92,7 @@ func (s *Server) deregisterService(_ *http.Request, id string) (*response, error
 	defer s.mu.Unlock()
 	svc := s.state.services[id]
 	if svc == nil {
-		return nil, fail(http.StatusNotFound, "Unknown service ID %q. Ensure that the service ID is passed, not the service name.", id)
+		return nil, unknownServiceID(id)
 	}
 	s.state.index++
 	s.state.remove(svc)
@@ -190,29 +169,4 @@ func (s *Server) agentChecks(r *http.Request, _ string) (*response, error) {
 		}
 	}
 	return &response{body: checks}, nil
-}
-
-func (s *Server) agentSelf(*http.Request, string) (*response, error) {
-	s.mu.Lock()
-	services, checks := len(s.state.services), len(s.state.checks)
-	s.mu.Unlock()
-	type object = map[string]any
-	return &response{body: object{
-		"Config": object{
-			"Datacenter": s.opts.Datacenter, "PrimaryDatacenter": s.opts.Datacenter, "NodeName": s.opts.Node, "NodeID": s.nodeID,
-			"Revision": "", "Server": true, "Version": Version, "VersionMetadata": "fedscrape",
-		},
-		"DebugConfig": object{},
-		"Member": object{
-			"Name": s.opts.Node, "Addr": s.opts.Address, "Port": 0, "Status": 1,
-			"Tags": object{"dc": s.opts.Datacenter, "role": "consul", "id": s.nodeID, "build": Version + ":fedscrape"},
-		},
-		"Stats": object{"agent": object{"services": strconv.Itoa(services), "checks": strconv.Itoa(checks)}},
-		"Meta":  nodeMeta(),
-	}}, nil
-}
-
-// leader is the address of the one server that there is. Nothing listens there: clients only ask whether there is one.
-func (s *Server) leader(*http.Request, string) (*response, error) {
-	return &response{body: s.opts.Address + ":8300"}, nil
 }

@@ -110,6 +110,26 @@ func (s *Server) catalogService(r *http.Request, name string) (*response, error)
 	})
 }
 
+// catalogNodes tells the one node, which never changes.
+func (s *Server) catalogNodes(r *http.Request, _ string) (*response, error) {
+	keep, err := parseFilter(r, nodeFields(nodeJSON{}))
+	if err != nil {
+		return nil, err
+	}
+	node, here := s.node(), nodeMatches(r)
+	return s.ask(r, query{
+		topic: nobodyTopic,
+		index: func() uint64 { return firstIndex },
+		body: func() any {
+			nodes := []nodeJSON{}
+			if here && keep(nodeFields(node)) {
+				nodes = append(nodes, node)
+			}
+			return nodes
+		},
+	})
+}
+
 // catalogNode tells a node and its services by ID.
 func (s *Server) catalogNode(r *http.Request, name string) (*response, error) {
 	return s.askNode(r, name, func(node *nodeJSON, services []serviceJSON) any {

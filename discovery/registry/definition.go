@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
-	"time"
 )
 
 // serviceAddress is one of a service's TaggedAddresses.
@@ -110,65 +108,3 @@ func (d definition) taggedAddresses() map[string]serviceAddress {
 }
 
 func (d definition) equal(other definition) bool { return reflect.DeepEqual(d, other) }
-
-// checkDefinition is what a registration says of a check. Of other kinds than TTL only as much is kept as is needed
-// to tell that they are such.
-type checkDefinition struct {
-	CheckID                             string
-	Name                                string
-	Notes                               string
-	Status                              string
-	TTL                                 duration
-	DeregisterCriticalServiceAfter      duration
-	DeregisterCriticalServiceAfterSnake duration `json:"deregister_critical_service_after"`
-
-	Interval     duration
-	ScriptArgs   []string
-	HTTP         string
-	TCP          string
-	UDP          string
-	GRPC         string
-	H2PING       string
-	OSService    string
-	AliasNode    string
-	AliasService string
-
-	Timeout                duration
-	DockerContainerID      string
-	Shell                  string
-	Header                 map[string][]string
-	Method                 string
-	Body                   string
-	DisableRedirects       bool
-	TCPUseTLS              bool
-	TLSServerName          string
-	TLSSkipVerify          bool
-	GRPCUseTLS             bool
-	H2PingUseTLS           bool
-	SuccessBeforePassing   int
-	FailuresBeforeWarning  int
-	FailuresBeforeCritical int
-}
-
-// empty tells a "Check": {} as some clients send it.
-func (c *checkDefinition) empty() bool { return c == nil || reflect.ValueOf(*c).IsZero() }
-
-func (c *checkDefinition) deregisterAfter() time.Duration {
-	return time.Duration(max(c.DeregisterCriticalServiceAfter, c.DeregisterCriticalServiceAfterSnake))
-}
-
-// duration is a Go duration as JSON has it: text, or nanoseconds.
-type duration time.Duration
-
-func (d *duration) UnmarshalJSON(data []byte) error {
-	if text := string(data); !strings.HasPrefix(text, `"`) {
-		return json.Unmarshal(data, (*int64)(d))
-	}
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil || text == "" {
-		return err
-	}
-	parsed, err := time.ParseDuration(text)
-	*d = duration(parsed)
-	return err
-}

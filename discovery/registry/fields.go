@@ -118,7 +118,8 @@ func weightsFields(w weights) fields {
 
 func checkFields(c checkJSON) fields {
 	return table("Node", c.Node, "CheckID", c.CheckID, "Name", c.Name, "Status", c.Status, "Notes", c.Notes,
-		"Output", c.Output, "ServiceID", c.ServiceID, "ServiceName", c.ServiceName, "ServiceTags", c.ServiceTags, "Type", c.Type)
+		"Output", c.Output, "ServiceID", c.ServiceID, "ServiceName", c.ServiceName, "ServiceTags", c.ServiceTags, "Type", c.Type,
+		"Interval", c.Interval, "Timeout", c.Timeout, "ExposedPort", c.ExposedPort)
 }
 
 func catalogFields(e catalogServiceJSON) fields {

@@ -115,11 +115,7 @@ func (s *Server) healthNode(r *http.Request, name string) (*response, error) {
 			if name != s.opts.Node {
 				return checks
 			}
-			all := []checkJSON{s.nodeCheck()}
-			for _, svc := range s.state.sortedServices() {
-				all = append(all, s.checksOf(svc)[1:]...)
-			}
-			return append(checks, slices.DeleteFunc(all, func(c checkJSON) bool { return !keep(checkFields(c)) })...)
+			return append(checks, slices.DeleteFunc(s.allChecks(), func(c checkJSON) bool { return !keep(checkFields(c)) })...)
 		},
 	})
 }

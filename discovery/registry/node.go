@@ -45,8 +45,8 @@ type checkJSON struct {
 func (c *check) json(node string) checkJSON {
 	return checkJSON{
 		Node: node, CheckID: c.id, Name: c.name, Status: c.status, Notes: c.notes, Output: c.catalogOutput,
-		ServiceID: c.service.ID, ServiceName: c.service.Name, ServiceTags: c.service.Tags, Type: "ttl",
-		CreateIndex: c.createIndex, ModifyIndex: c.modifyIndex,
+		ServiceID: c.service.ID, ServiceName: c.service.Name, ServiceTags: c.service.Tags, Type: c.kind,
+		Interval: c.interval, Timeout: c.timeout, CreateIndex: c.createIndex, ModifyIndex: c.modifyIndex,
 	}
 }
 
@@ -75,10 +75,12 @@ func (s *Server) node() nodeJSON {
 	}
 }
 
+const nodeCheckID = "serfHealth"
+
 // nodeCheck is the check that a real agent's node has from its gossip. This node is alive while it answers.
 func (s *Server) nodeCheck() checkJSON {
 	return checkJSON{
-		Node: s.opts.Node, CheckID: "serfHealth", Name: "Serf Health Status", Status: passing,
+		Node: s.opts.Node, CheckID: nodeCheckID, Name: "Serf Health Status", Status: passing,
 		Output: "Agent alive and reachable", ServiceTags: []string{}, CreateIndex: firstIndex, ModifyIndex: firstIndex,
 	}
 }

@@ -25,6 +25,12 @@ type Options struct {
 	// MaxBytes bounds the sum of the registrations' bodies; 256 MiB where 0. Check outputs come on top, at most 4 KiB
 	// for each check.
 	MaxBytes int64
+	// MaxProbes is how many HTTP and TCP checks may be registered at once; 4,096 where 0.
+	MaxProbes int
+	// MaxBlocked is how many blocked queries may wait at once; 8,192 where 0.
+	MaxBlocked int
+	// MaxConnsPerClient is how many connections one client IP may have, 200 as in Consul where 0.
+	MaxConnsPerClient int
 }
 
 // Bounds that nobody needs to move.
@@ -46,5 +52,8 @@ func (o Options) withDefaults() Options {
 	o.ReapInterval = cmp.Or(o.ReapInterval, 30*time.Second)
 	o.MaxServices = cmp.Or(o.MaxServices, 1<<16)
 	o.MaxBytes = cmp.Or(o.MaxBytes, 256<<20)
+	o.MaxProbes = cmp.Or(o.MaxProbes, 1<<12)
+	o.MaxBlocked = cmp.Or(o.MaxBlocked, 1<<13)
+	o.MaxConnsPerClient = cmp.Or(o.MaxConnsPerClient, 200)
 	return o
 }

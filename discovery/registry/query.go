@@ -30,7 +30,10 @@ func (s *Server) ask(r *http.Request, q query) (*response, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if asked > 0 && !s.closed {
+	if asked > 0 && !s.closed && q.index() <= asked {
+		if s.state.blocked >= s.opts.MaxBlocked {
+			return nil, fail(http.StatusTooManyRequests, "%d blocked queries wait, the limit is %d: ask again later", s.state.blocked, s.opts.MaxBlocked)
+		}
 		s.inFlight.Add(1)
 		defer s.inFlight.Done()
 		s.block(r, q, asked, wait)
@@ -42,6 +45,8 @@ func (s *Server) ask(r *http.Request, q query) (*response, error) {
 func (s *Server) block(r *http.Request, q query, asked uint64, wait time.Duration) {
 	timer := time.NewTimer(wait + rand.N(wait/jitterPart+1))
 	defer timer.Stop()
+	s.state.blocked++
+	defer func() { s.state.blocked-- }()
 	for over := false; !over && q.index() <= asked; {
 		t := s.state.join(q.topic)
 		s.mu.Unlock()

@@ -256,8 +256,10 @@ func TestWhatItCannotDoIsRefused(t *testing.T) {
 			t.Errorf("%s: %d %q", fields, got.Code, got.Body)
 		}
 	}
-	f(`"Check":{"HTTP":"http://127.0.0.1/","Interval":"5s"}`, "TTL checks only")
-	f(`"Check":{"AliasNode":"n"}`, "TTL checks only")
+	f(`"Check":{"CheckID":"serfHealth","TTL":"5s"}`, "CheckID serfHealth is the node's own")
+	f(`"Check":{"AliasNode":"n"}`, "AliasNode checks do not exist in fedscrape's registry: use TTL, HTTP or TCP")
+	f(`"Check":{"AliasService":"s"}`, "AliasService checks do not exist")
+	f(`"Check":{"GRPC":"127.0.0.1:1","Interval":"5s"}`, "GRPC checks do not exist")
 	f(`"Kind":"connect-proxy"`, "Kind is not supported")
 	f(`"Connect":{"Native":true}`, "Connect is not supported")
 	f(`"Ports":[{"Name":"a"}]`, "Ports is not supported")

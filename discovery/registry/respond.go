@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,17 @@ type response struct {
 	body  any    // nil: none
 	index uint64 // of a query's result; 0 where the endpoint has none
 	hash  string // X-Consul-ContentHash
+
+	status int    // 200 where 0
+	text   string // in place of the body, where it is not empty
+}
+
+// orText is the response, or its short form where ?format=text asks for that.
+func (resp response) orText(r *http.Request, text string) *response {
+	if r.URL.Query().Get("format") == "text" {
+		resp.text = text
+	}
+	return &resp
 }
 
 // answerError is an answer that is not good.
@@ -54,18 +66,27 @@ func (resp *response) write(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Type", "application/json; charset=utf-8")
 		return
 	}
+	if resp.text != "" {
+		header.Set("Content-Type", "text/plain")
+		w.WriteHeader(resp.status)
+		_, _ = io.WriteString(w, resp.text)
+		return
+	}
 	body, err := encode(resp.body, r)
 	if err != nil {
 		writeError(w, fmt.Errorf("encode the answer: %w", err))
 		return
 	}
 	header.Set("Content-Type", "application/json")
+	status := cmp.Or(resp.status, http.StatusOK)
 	if len(body) >= gzipFrom && acceptsGzip(r) {
 		header.Set("Content-Encoding", "gzip")
+		w.WriteHeader(status)
 		writeGzip(w, body)
 		return
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 

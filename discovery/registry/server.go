@@ -1,8 +1,8 @@
 package registry
 
 import (
+	"context"
 	"net/http"
-	"strings"
 	"sync"
 )
 
@@ -14,10 +14,15 @@ type Server struct {
 	mu       sync.Mutex
 	state    *state
 	closed   bool
-	inFlight sync.WaitGroup // blocked queries and run; added to under mu while not closed
+	inFlight sync.WaitGroup // blocked queries, probes and run; added to under mu while not closed
 
 	wake chan struct{} // a check's deadline may now be the earliest
 	done chan struct{} // closed by Close
+	// life is what checks ask under; Close ends it.
+	life context.Context
+	end  context.CancelFunc
+
+	clients clients
 }
 
 // New starts a registry. Close stops it.
@@ -25,18 +30,20 @@ func New(opts Options) *Server {
 	opts = opts.withDefaults()
 	s := &Server{
 		opts: opts, nodeID: nodeID(opts.Node), state: newState(),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), clients: clients{limit: opts.MaxConnsPerClient, open: map[string]int{}},
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	s.inFlight.Go(s.run)
 	return s
 }
 
-// Close stops the TTL clock, has blocked queries return, and waits for both. Later requests are answered with 503.
+// Close stops the TTL clock and the checks, has blocked queries return, and waits for all. Later requests are answered with 503.
 func (s *Server) Close() {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
 		close(s.done)
+		s.end()
 	}
 	s.mu.Unlock()
 	s.inFlight.Wait()
@@ -57,40 +64,14 @@ type route struct {
 	handle handler
 }
 
-// routes is searched by hand: http.ServeMux would clean IDs such as "a//b" out of the path.
-var routes = []route{
-	{"/v1/agent/service/register", http.MethodPut, (*Server).registerService},
-	{"/v1/agent/service/deregister/", http.MethodPut, (*Server).deregisterService},
-	{"/v1/agent/check/pass/", http.MethodPut, heartbeat(passing)},
-	{"/v1/agent/check/warn/", http.MethodPut, heartbeat(warning)},
-	{"/v1/agent/check/fail/", http.MethodPut, heartbeat(critical)},
-	{"/v1/agent/check/update/", http.MethodPut, (*Server).updateCheck},
-	{"/v1/agent/services", http.MethodGet, (*Server).agentServices},
-	{"/v1/agent/service/", http.MethodGet, (*Server).agentService},
-	{"/v1/agent/checks", http.MethodGet, (*Server).agentChecks},
-	{"/v1/agent/self", http.MethodGet, (*Server).agentSelf},
-	{"/v1/status/leader", http.MethodGet, (*Server).leader},
-	{"/v1/health/service/", http.MethodGet, (*Server).healthService},
-	{"/v1/health/node/", http.MethodGet, (*Server).healthNode},
-	{"/v1/catalog/services", http.MethodGet, (*Server).catalogServices},
-	{"/v1/catalog/service/", http.MethodGet, (*Server).catalogService},
-	{"/v1/catalog/node/", http.MethodGet, (*Server).catalogNode},
-	{"/v1/catalog/node-services/", http.MethodGet, (*Server).catalogNodeServices},
-}
-
-func findRoute(path string) (route, string, bool) {
-	for _, rt := range routes {
-		if arg, ok := strings.CutPrefix(path, rt.path); ok && (arg == "" || strings.HasSuffix(rt.path, "/")) {
-			return rt, arg, true
-		}
-	}
-	return route{}, "", false
-}
-
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	answering := limitTimes(w, r)
+	if s.clients.refuse(w, r) {
+		return
+	}
 	rt, arg, ok := findRoute(r.URL.Path)
 	if !ok {
-		writeText(w, http.StatusNotFound, "Invalid URL path: not a recognized HTTP API endpoint\n")
+		writeNotFound(w, r.URL.Path)
 		return
 	}
 	if r.Method != rt.method {
@@ -99,11 +80,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	resp, err := s.dispatch(rt, r, arg)
+	answering()
 	if err != nil {
 		writeError(w, err)
 		return
 	}
 	resp.write(w, r)
+}
+
+func writeNotFound(w http.ResponseWriter, path string) {
+	if part, ok := servedElsewhere(path); ok {
+		writeText(w, http.StatusNotImplemented, part+" is not served by fedscrape's embedded registry: use a real Consul\n")
+		return
+	}
+	writeText(w, http.StatusNotFound, "Invalid URL path: not a recognized HTTP API endpoint\n")
 }
 
 func (s *Server) dispatch(rt route, r *http.Request, arg string) (*response, error) {

@@ -23,8 +23,10 @@ type state struct {
 	groups   map[string]*group // services of one name
 	checks   map[string]*check // by check ID
 	clock    clock
-	bytes    int64 // sum of the services' sizes
+	bytes    int64 // sum of the services' and checks' sizes
 	topics   map[string]*topic
+	blocked  int // queries that wait
+	probers  int // checks that ask
 
 	// clockHead is the check that the timer is set for.
 	clockHead *check
@@ -158,4 +160,5 @@ func (st *state) checkChanged(serviceName string) {
 	}
 	st.notify(checksTopic)
 	st.notify(healthTopic + serviceName)
+	st.notify(serviceChecksTopic + serviceName)
 }

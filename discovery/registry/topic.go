@@ -8,6 +8,8 @@ const (
 	nobodyTopic   = "nobody"   // of a node that does not exist here
 	catalogTopic  = "catalog/" // and a service's name
 	healthTopic   = "health/"  // and a service's name
+
+	serviceChecksTopic = "checks/" // and a service's name
 )
 
 // topic is one thing waited for. It lives only while somebody waits, so that asking for names costs no memory.

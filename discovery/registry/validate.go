@@ -47,17 +47,28 @@ func (reg *registration) validate() error {
 	return reg.validateOwn()
 }
 
+// validateOwn refuses what only this registry does, and scripts, which Consul refuses last.
 func (reg *registration) validateOwn() error {
 	if field := reg.unsupported(); field != "" {
 		return fail(http.StatusBadRequest, "%s is not supported by fedscrape's registry: use a real Consul", field)
 	}
 	for _, c := range reg.allChecks() {
-		if c.TTL <= 0 {
-			return fail(http.StatusBadRequest, "Invalid check: fedscrape's registry has TTL checks only: set TTL, or use a real Consul")
+		if err := c.validateOwn(); err != nil {
+			return err
 		}
 	}
-	if n := len(reg.allChecks()); n > maxChecksPerService {
-		return fail(http.StatusBadRequest, "Invalid check: %d checks, the limit is %d for a service", n, maxChecksPerService)
+	return nil
+}
+
+func (c *checkDefinition) validateOwn() error {
+	if c.script() {
+		return fail(http.StatusInternalServerError, "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true")
+	}
+	if kind := c.unsupported(); kind != "" {
+		return fail(http.StatusBadRequest, "Invalid check: %s checks do not exist in fedscrape's registry: use TTL, HTTP or TCP, or a real Consul", kind)
+	}
+	if c.CheckID == nodeCheckID {
+		return fail(http.StatusBadRequest, "Invalid check: CheckID %s is the node's own", nodeCheckID)
 	}
 	return nil
 }
@@ -131,7 +142,7 @@ func validateMetaPair(key, value string) error {
 
 //nolint:staticcheck // Consul's words
 func (c *checkDefinition) validate() error {
-	probes := len(c.ScriptArgs) > 0 || c.HTTP != "" || c.TCP != "" || c.UDP != "" || c.H2PING != "" || c.OSService != "" || c.GRPC != ""
+	probes := c.script() || c.HTTP != "" || c.TCP != "" || c.UDP != "" || c.H2PING != "" || c.OSService != "" || c.GRPC != ""
 	alias := c.AliasNode != "" || c.AliasService != ""
 	switch {
 	case c.Interval > 0 && c.TTL > 0:
@@ -140,6 +151,10 @@ func (c *checkDefinition) validate() error {
 		return errors.New("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
 	case !probes && !alias && c.TTL <= 0:
 		return errors.New("TTL must be > 0 for TTL checks")
+	case c.OutputMaxSize < 0:
+		return errors.New("MaxOutputMaxSize must be positive")
+	case c.FailuresBeforeWarning > c.FailuresBeforeCritical:
+		return errors.New("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")
 	}
 	return nil
 }
