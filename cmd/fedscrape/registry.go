@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/fedscrape/fedscrape/discovery/registry"
 )
@@ -31,13 +30,11 @@ func openRegistry(address string, logger *slog.Logger) (*registryServer, error) 
 		return nil, fmt.Errorf("open the registry's port: %w", err)
 	}
 	if ip := net.ParseIP(host(listener.Addr())); ip == nil || !ip.IsLoopback() {
-		logger.Warn("The registry has no access control: whoever reaches it can register and deregister workers", "address", listener.Addr())
+		logger.Warn("The registry has no access control: whoever reaches it can register and deregister workers, and have it ask any URL by an HTTP check", "address", listener.Addr())
 	}
 	r := registry.New(registry.Options{})
 	logger.Info("Registry listens", "address", listener.Addr())
-	s := &registryServer{listener: listener, registry: r, ended: make(chan struct{}), http: &http.Server{
-		Handler: r.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}}
+	s := &registryServer{listener: listener, registry: r, ended: make(chan struct{}), http: r.HTTPServer()}
 	go func() { // ends with close, which waits for it
 		defer close(s.ended)
 		s.err = s.http.Serve(listener)
