@@ -12,10 +12,11 @@ import (
 
 // envelope is that of Prometheus' API.
 type envelope struct {
-	Status    string `json:"status"`
-	Data      any    `json:"data,omitempty"`
-	ErrorType string `json:"errorType,omitempty"`
-	Error     string `json:"error,omitempty"`
+	Status    string   `json:"status"`
+	Data      any      `json:"data,omitempty"`
+	ErrorType string   `json:"errorType,omitempty"`
+	Error     string   `json:"error,omitempty"`
+	Warnings  []string `json:"warnings,omitempty"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, e envelope) {
@@ -24,7 +25,11 @@ func writeJSON(w http.ResponseWriter, status int, e envelope) {
 	_ = json.NewEncoder(w).Encode(e)
 }
 
-func (s *Server) apiInstances(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) apiInstances(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodDelete {
+		s.apiForget(w, r)
+		return
+	}
 	writeJSON(w, http.StatusOK, envelope{Status: "success", Data: s.options.Federator.Instances()})
 }
 

@@ -29,6 +29,8 @@ type fakeFederator struct {
 	workers   []discovery.Worker
 	known     []discovery.InstanceID
 	final     func(federator.Final) error
+	explain   func(job, instance, metric string, limit int) (*federator.Explanation, error)
+	forget    func(job, instance string) error
 	notYet    error // of service discovery
 	notReady  error
 
@@ -61,6 +63,12 @@ func (f *fakeFederator) asked(job string) {
 func (f *fakeFederator) WorkerLabel(job string) string { return "worker_of_" + job }
 
 func (f *fakeFederator) Final(_ context.Context, final federator.Final) error { return f.final(final) }
+
+func (f *fakeFederator) Explain(job, instance, metric string, limit int) (*federator.Explanation, error) {
+	return f.explain(job, instance, metric, limit)
+}
+
+func (f *fakeFederator) Forget(job, instance string) error { return f.forget(job, instance) }
 
 func (f *fakeFederator) Ready() error { return f.notReady }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// handler routes all endpoints, under the external URL's path.
+// handler routes all endpoints, under the external URL's path. What changes something is not for other sites' pages.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	read := []string{http.MethodGet, http.MethodHead}
@@ -19,7 +19,8 @@ func (s *Server) handler() http.Handler {
 	route("/sd/instances", s.bounded(s.sdInstances), read...)
 	route("/sd/workers", s.bounded(s.sdWorkers), read...)
 	route("/api/v1/final", s.bounded(s.final), http.MethodPut)
-	route(instancesPath, s.bounded(s.apiInstances), read...)
+	route(instancesPath, s.bounded(s.apiInstances), append(slices.Clone(read), http.MethodDelete)...)
+	route(explainPath, s.bounded(s.apiExplain), read...)
 	mux.HandleFunc(s.prefix+"/api/", apiUnknown)
 	route("/metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelError), EnableOpenMetrics: true, MaxRequestsInFlight: maxMetrics,
@@ -33,7 +34,7 @@ func (s *Server) handler() http.Handler {
 		mux.Handle("/{$}", home)
 		mux.Handle(s.prefix, home)
 	}
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // maxMetrics is how many requests for the own metrics are answered at once. It is apart from the others, so that a

@@ -21,10 +21,11 @@ func TestWrongMethod(t *testing.T) {
 			t.Errorf("%s %s: Allow is %q, want %q", method, path, got, allow)
 		}
 	}
-	for _, path := range []string{"/merged", "/sd/instances", "/sd/workers", "/api/v1/instances", "/metrics", "/-/healthy", "/-/ready", "/"} {
+	for _, path := range []string{"/merged", "/sd/instances", "/sd/workers", "/api/v1/explain", "/metrics", "/-/healthy", "/-/ready", "/"} {
 		f("POST", path, "GET, HEAD")
 		f("DELETE", path, "GET, HEAD")
 	}
+	f("POST", "/api/v1/instances", "GET, HEAD, DELETE")
 	f("GET", "/api/v1/final", "PUT")
 	f("POST", "/api/v1/final", "PUT")
 	f("GET", "/-/reload", "POST, PUT")

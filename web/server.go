@@ -28,6 +28,8 @@ type Federator interface {
 	Known(job string) []discovery.InstanceID
 	WorkerLabel(job string) string
 	Final(ctx context.Context, final federator.Final) error
+	Explain(job, instance, metric string, limit int) (*federator.Explanation, error)
+	Forget(job, instance string) error
 	Ready() error
 }
 
