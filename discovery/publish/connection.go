@@ -26,7 +26,10 @@ type connection struct {
 	done     sync.WaitGroup
 
 	endpoint Endpoint
-	agent    *agent
+	// address is what the services are registered with; routed is when the route was last looked at.
+	address string
+	routed  time.Time
+	agent   *agent
 	// entries are the services that the agent has or may have, by ID; nil until it was asked which it has.
 	entries map[string]*entry
 	unsaid  map[discovery.InstanceID]bool
@@ -37,6 +40,7 @@ type connection struct {
 func (c *connection) run(ctx context.Context) {
 	defer c.end(context.WithoutCancel(ctx))
 	c.endpoint = c.parts.Endpoint()
+	c.logger.Info("Publishing merged instances", "address", c.endpoint.Host, "port", c.endpoint.Port)
 	if isLoopback(c.endpoint.Host) {
 		c.logger.Warn("Merged instances are published with a loopback address, which no other host reaches; listen on another, or set --web.external-url",
 			"address", c.endpoint.Host)
@@ -56,17 +60,16 @@ func (c *connection) keep(ctx context.Context) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	address, err := c.endpoint.address(ctx, c.options.Server)
-	if err != nil {
+	if err := c.route(ctx); err != nil {
 		return err
 	}
 	known, whole := c.parts.Instances()
 	wanted := map[string]*consulapi.AgentServiceRegistration{}
 	for _, id := range c.said(known) {
-		r := registration(c.options, &c.endpoint, c.parts.pace.ttl, address, id)
+		r := registration(c.options, &c.endpoint, c.parts.pace.ttl, c.address, id)
 		wanted[r.ID] = r
 	}
-	err = c.do(ctx, plan(c.entries, wanted, whole, time.Now(), c.parts.pace.heartbeat))
+	err := c.do(ctx, plan(c.entries, wanted, whole, time.Now(), c.parts.pace.heartbeat))
 	c.metrics.count(c.options, c.entries)
 	return err
 }
@@ -90,6 +93,17 @@ func (c *connection) connect(ctx context.Context) (err error) {
 		c.entries[id] = &entry{}
 	}
 	return nil
+}
+
+// route looks for the address with each heartbeat only: the server's name may have to be resolved for it.
+func (c *connection) route(ctx context.Context) (err error) {
+	if !c.routed.IsZero() && time.Since(c.routed) < c.parts.pace.heartbeat {
+		return nil
+	}
+	if c.address, err = c.endpoint.address(ctx, c.options.Server); err == nil {
+		c.routed = time.Now()
+	}
+	return err
 }
 
 // said leaves out what Consul cannot hold, and says so once.

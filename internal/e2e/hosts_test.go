@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -62,16 +63,20 @@ func counting(t *testing.T, agent string) (address string, answered *atomic.Int6
 
 func startHost(t *testing.T, number int, agent string) *host {
 	t.Helper()
-	web := fmt.Sprintf("127.0.0.%d:%d", number+1, realbin.FreePort(t))
+	ip, port := fmt.Sprintf("127.0.0.%d", number+1), strconv.Itoa(realbin.FreePort(t))
 	proxy, answered := counting(t, agent)
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "fedscrape.yml"), example(t, "fedscrape.yml", proxy))
-	args := []string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path="}
-	f := &federator{url: "http://" + web, registry: agent}
-	if number == 1 { // behind a path, as behind a reverse proxy
+	f := &federator{url: "http://" + net.JoinHostPort(ip, port), registry: agent}
+	args := []string{"serve", "--config.file=fedscrape.yml", "--ledger.path="}
+	switch number {
+	case 1: // behind a path, as behind a reverse proxy
 		f.url += "/fed"
 		args = append(args, "--web.external-url="+f.url)
+	case 2: // on all addresses, as by default
+		ip = ""
 	}
+	args = append(args, "--web.listen-address="+net.JoinHostPort(ip, port))
 	f.child = startChild(t, dir, nil, program, args...)
 	await(t, "the federator", func() bool {
 		status, _ := get(t.Context(), f.url+"/-/ready")
