@@ -11,19 +11,24 @@ import (
 )
 
 func configFlag() cli.Flag {
-	return &cli.StringFlag{Name: "config.file", Value: "fedscrape.yml", EnvVars: env("config.file"), Usage: "configuration `FILE`"}
+	return &cli.StringFlag{Name: "config.file", TakesFile: true, Value: "fedscrape.yml", EnvVars: env("config.file"), Usage: "configuration `FILE`"}
 }
 
 func webConfigFlag() cli.Flag {
-	return &cli.StringFlag{Name: "web.config.file", EnvVars: env("web.config.file"), Usage: "`FILE` with TLS and basic auth of the web endpoints, as exporter-toolkit has it"}
+	return &cli.StringFlag{Name: "web.config.file", TakesFile: true, EnvVars: env("web.config.file"), Usage: "`FILE` with TLS and basic auth of the web endpoints, as exporter-toolkit has it"}
 }
 
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "check",
 		Usage: "check configuration files, without starting anything",
-		Description: `Errors name file, line and key, such as
-fedscrape.yml:12: federate_configs[0].gauge_modes[1].mode: unknown mode "livsum" (all, liveall, ...)`,
+		Description: `   fedscrape check --config.file=fedscrape.yml --web.config.file=web.yml
+
+Errors name file, line and key, all of them at once; the exit code is then 1:
+
+   fedscrape.yml:12: federate_configs[0].gauge_modes[1].mode: unknown mode "livsum" (all, liveall, ...)
+
+Warnings are of what is allowed and hardly meant; they change no exit code.`,
 		Flags:  []cli.Flag{configFlag(), webConfigFlag()},
 		Action: check,
 	}

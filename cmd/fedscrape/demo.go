@@ -28,6 +28,9 @@ func demoCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "demo",
 		Usage: "show it all on one machine: registry, worker processes and federator, a worker killed every 10s",
+		Description: `It prints what to open. SIGINT or SIGTERM ends all within 5s.
+
+   fedscrape demo --workers=8`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "web.listen-address", Value: "127.0.0.1:9390", EnvVars: env("web.listen-address"), Usage: "`ADDRESS` of the federator"},
 			&cli.StringFlag{Name: "registry.listen-address", Value: "127.0.0.1:0", EnvVars: env("registry.listen-address"), Usage: "`ADDRESS` of the embedded registry; port 0 picks one"},

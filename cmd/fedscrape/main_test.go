@@ -79,11 +79,11 @@ func httpCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// waitfor URL TEXT: asks until the answer is 200 and has the text, for 20 s at most.
+// waitfor URL|file:NAME TEXT: asks until the answer is 200 and has the text, for 20 s at most.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		code, body := get(http.MethodGet, args[0])
+		code, body := read(ts, args[0])
 		if code == http.StatusOK && strings.Contains(body, args[1]) {
 			return
 		}
@@ -92,6 +92,18 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
+}
+
+func read(ts *testscript.TestScript, from string) (int, string) {
+	name, ok := strings.CutPrefix(from, "file:")
+	if !ok {
+		return get(http.MethodGet, from)
+	}
+	body, err := os.ReadFile(ts.MkAbs(name))
+	if err != nil {
+		return 0, err.Error()
+	}
+	return http.StatusOK, string(body)
 }
 
 // worker ADDRESS FILE: serves a file as a worker's page until the script ends.

@@ -37,7 +37,10 @@ func serveCommand() *cli.Command {
            services: [webapp]
 
 Then give Prometheus http_sd_configs with the URL http://HOST:9390/sd/instances. Without a Consul, add
---registry.listen-address 127.0.0.1:8500. SIGHUP reads the configuration anew.`,
+--registry.listen-address. SIGHUP reads the configuration anew.
+
+   fedscrape serve --config.file=fedscrape.yml
+   fedscrape serve --config.file=fedscrape.yml --registry.listen-address=127.0.0.1:8500 --ledger.path=/var/lib/fedscrape`,
 		Flags: append([]cli.Flag{
 			configFlag(),
 			&cli.StringSliceFlag{Name: "web.listen-address", Value: cli.NewStringSlice(":9390"), EnvVars: env("web.listen-address"), Usage: "`ADDRESS` of the web endpoints; repeatable"},

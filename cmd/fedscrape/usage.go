@@ -128,7 +128,7 @@ func noFlagsAfter(args []string) error {
 
 // didYouMean names what is nearest to a word, where something is near.
 func didYouMean(prefix, word string, names []string) string {
-	best, least := "", max(2, len(word)/3)+1
+	best, least := "", max(1, len(word)/3)+1
 	for _, name := range names {
 		if d := editDistance(word, name); d < least && d < len(name) {
 			best, least = name, d
