@@ -84,13 +84,19 @@ func (in *Instance) commit(m *member, g *ingest, now time.Time) error {
 	if g.samples == 0 && m.samples > 0 {
 		return parseError("the page has no sample, although it had %d before", m.samples)
 	}
+	if err := in.checkShared(m, g, now); err != nil {
+		return err
+	}
+	was := in.before(m)
 	if err := in.identify(m, g, now); err != nil {
 		return err
 	}
 	if err := in.checkWhole(m, g); err != nil {
+		in.noteReplaced(m, was, 0)
 		return err
 	}
 	report := in.fold.Commit(g.stage, now)
+	in.noteReplaced(m, was, report.Falls)
 	if report.Resets > 0 {
 		in.counts.resets += report.Resets
 		in.federator.metrics.resets.WithLabelValues(in.job.Name).Add(float64(report.Resets))

@@ -34,6 +34,8 @@ type member struct {
 	predecessor *member
 	superseded  bool
 
+	port *port // where several processes may answer at its address
+
 	fetch    *fetch // under way
 	failures int    // rounds in a row
 	slow     bool   // ran out of time in the last round: waited for only a moment

@@ -12,6 +12,8 @@ import (
 type Report struct {
 	// Resets is how many series fell inside the incarnation and were carried on from where they were.
 	Resets int
+	// Falls is how many cumulative lines were lower than in the last snapshot.
+	Falls int
 	// Duplicates and BadValues are lines that were not taken; First names one of them.
 	Duplicates, BadValues int
 	First                 string
@@ -164,6 +166,7 @@ func (c *commit) see(slot Slot, v float64, at int) {
 	if c.previousMark[slot] != c.generation || !(v < c.previous[slot]) || !c.fallIsReset(slot) {
 		return
 	}
+	c.report.Falls++
 	if s.multi() {
 		c.markReset(s)
 		return

@@ -1,0 +1,215 @@
+package federator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fedscrape/fedscrape/merge"
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+// Several processes behind one address (SO_REUSEPORT, a socket opened before a fork) answer in turn. Taken for one
+// worker that restarts again and again, each turn would add its whole count. What tells them from a restart is that
+// one who was replaced comes back.
+const (
+	// comebacksShared is how many make a shared port; the first may be a process that ends while the next begins.
+	comebacksShared = 2
+	// heldAnswers is how often in a row one who came back has to answer to be believed.
+	heldAnswers = 5
+	// calmAnswers is how often in a row one process has to answer at a shared port until it is trusted again, and how
+	// long one who was replaced is remembered.
+	calmAnswers = 20
+	maxFormer   = 4
+)
+
+// speaker is who gave a page, and what it said.
+type speaker struct {
+	id    string  // X-Fedscrape-Worker
+	start float64 // exact: processes of one fork differ by milliseconds
+	page  *merge.Snapshot
+	soft  bool // replaced by a start time only: maybe the clock was set
+}
+
+// port is the suspicion that several processes answer at a worker's address. A member has one from the first fall of
+// its counters until nobody has come back for calmAnswers.
+type port struct {
+	former    []*speaker // who was replaced, the newest last
+	last      *speaker
+	comebacks int
+	calm      int // answers in a row that may be of one process
+	held      int // of them those of one who came back
+	quiet     int // answers since somebody was replaced or came back
+	shared    error
+}
+
+// checkShared refuses a page of one who was replaced at this address and comes back.
+func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
+	a := &speaker{id: g.workerID, start: g.startTime(), page: g.stage.Snapshot()}
+	if m.port == nil {
+		if !in.replacedHere(m, a) {
+			return nil
+		}
+		m.port = &port{}
+	}
+	p := m.port
+	p.calm++
+	if p.last != nil && !in.sameSpeaker(p.last, a, g) {
+		p.calm = 1
+	}
+	p.last = a
+	back := in.comeback(m, a, g)
+	switch {
+	case p.shared != nil && p.calm < calmAnswers:
+		return p.shared
+	case p.shared == nil && back == nil:
+		if p.quiet, p.held = p.quiet+1, 0; p.quiet > calmAnswers {
+			m.port = nil
+		}
+		return nil
+	case p.shared == nil && min(p.calm, p.held) < heldAnswers:
+		return in.suspect(m, a, back)
+	}
+	in.trust(m, g, a, back, now)
+	return nil
+}
+
+// suspect counts a comeback, and says so from the second on.
+func (in *Instance) suspect(m *member, a, back *speaker) error {
+	p := m.port
+	back.page = a.page
+	if p.quiet = 0; p.held == 0 || p.calm == 1 {
+		p.comebacks++
+	}
+	p.held++
+	what := "counters fall and rise in turn"
+	switch {
+	case a.id != "" && a.id != m.worker.ServiceID:
+		what = fmt.Sprintf("%q and %q answer in turn", m.worker.ServiceID, a.id)
+	case a.start > 0 && a.start != m.start:
+		what = fmt.Sprintf("the start times %.2f and %.2f alternate", m.start, a.start)
+	}
+	if p.comebacks < comebacksShared {
+		return sharedError("an earlier process answers again at %s (%s): it is not believed unless it stays", m.worker.Address, what)
+	}
+	p.shared = sharedError("several processes answer at %s: %s; their counters cannot be told apart, the last good snapshot counts on; "+
+		"give each worker a port of its own, opened after the fork and without SO_REUSEPORT", m.worker.Address, what)
+	in.logger.Error("Several processes share one address", "worker_id", m.name, "address", m.worker.Address, "seen", what)
+	return p.shared
+}
+
+func sharedError(format string, args ...any) error {
+	return &scraper.Error{Result: scraper.ResultWrongWorker, Err: fmt.Errorf(format, args...)}
+}
+
+// trust takes one process for the worker from now on. What it counted before may be in the sums: its page is its base.
+func (in *Instance) trust(m *member, g *ingest, a, back *speaker, now time.Time) {
+	p := m.port
+	m.port = nil
+	if a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID {
+		return // checkID knows what to do about another worker
+	}
+	goesOn := back == nil && (a.start == 0 || a.start == m.start) && !in.fold.Gap(g.stage, in.fold.Snapshot(m.inc)).Fell
+	if goesOn || p.shared == nil && a.start == 0 {
+		return
+	}
+	in.logger.Info("One process answers alone at an address that several shared: its counts so far are its base",
+		"worker_id", m.name, "address", m.worker.Address)
+	in.fold.Depart(m.inc, now, true)
+	in.countDeparture(reasonReplaced)
+	m.inc = in.fold.Add(merge.Spec{Key: m.worker.Key, WorkerID: m.name, Born: now, Base: true})
+	g.stage.Rebind(m.inc)
+	in.counts.started++
+	m.start, m.since, m.folded = a.start, now, identity{}
+}
+
+// sameSpeaker tells whether an answer may be of the process that gave the one before.
+func (in *Instance) sameSpeaker(before, a *speaker, g *ingest) bool {
+	switch {
+	case before.id != a.id:
+		return false
+	case before.start > 0 && a.start > 0 && !sameStart(before.start, a.start):
+		return false
+	}
+	return !in.fold.Gap(g.stage, before.page).Fell
+}
+
+// comeback gives the process that had been replaced and gave this page; nil where it is of the worker or of a new one.
+func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
+	if in.replacedHere(m, a) {
+		return a
+	}
+	if len(m.port.former) == 0 || a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID {
+		return nil
+	}
+	current := in.fold.Gap(g.stage, in.fold.Snapshot(m.inc))
+	for _, f := range slices.Backward(m.port.former) {
+		switch {
+		case f.start > 0 && a.start > 0 && !sameStart(f.start, a.start):
+		case f.start != a.start && m.start == a.start: // the worker's own
+		case f.start != m.start && f.start == a.start && a.start > 0:
+			if !f.soft || current.Fell {
+				return f
+			}
+		case in.closer(g, f, current):
+			return f
+		}
+	}
+	return nil
+}
+
+// closer tells whether a page without an identity follows a former one much better than the last: it does not fall
+// where the other does, or it repeats what the other would have to jump to.
+func (in *Instance) closer(g *ingest, former *speaker, current merge.Gap) bool {
+	gap := in.fold.Gap(g.stage, former.page)
+	if former.soft || gap.Fell {
+		return false
+	}
+	return current.Fell || gap.Changed <= current.Changed && gap.Rise*4 < current.Rise
+}
+
+// replacedHere tells whether the page is signed by a worker that another one has replaced at this very address.
+func (in *Instance) replacedHere(m *member, a *speaker) bool {
+	if a.id == "" || m.worker.ServiceID == "" || a.id == m.worker.ServiceID {
+		return false
+	}
+	for _, id := range in.folded.byKey {
+		if id.ServiceID == a.id && id.Replaced == m.worker.Address {
+			return true
+		}
+	}
+	return false
+}
+
+// earlier is the worker as it was when a page came.
+type earlier struct {
+	speaker
+	inc, predecessor *merge.Incarnation
+}
+
+func (in *Instance) before(m *member) earlier {
+	b := earlier{speaker: speaker{start: m.start, page: in.fold.Snapshot(m.inc)}, inc: m.inc}
+	if m.predecessor != nil {
+		b.predecessor = m.predecessor.inc
+	}
+	return b
+}
+
+// noteReplaced remembers who was replaced by the page that was taken: another life, or a fall that looks like one.
+func (in *Instance) noteReplaced(m *member, was earlier, falls int) {
+	switch {
+	case m.inc == was.predecessor: // the same process under a new ID
+		return
+	case m.inc != was.inc || falls > 0:
+	case was.start > 0 && m.start > 0 && !sameStart(was.start, m.start):
+		was.soft = true
+	default:
+		return
+	}
+	if m.port == nil {
+		m.port = &port{}
+	}
+	p := m.port
+	p.quiet, p.former = 0, append(p.former, &was.speaker)
+	p.former = p.former[max(0, len(p.former)-maxFormer):]
+}
