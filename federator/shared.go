@@ -17,10 +17,11 @@ const (
 	comebacksShared = 2
 	// heldAnswers is how often in a row one who came back has to answer to be believed.
 	heldAnswers = 5
-	// calmAnswers is how often in a row one process has to answer at a shared port until it is trusted again, and how
-	// long one who was replaced is remembered.
+	// calmAnswers is how often in a row one process has to answer at a shared port until it is trusted again, and for
+	// how many answers the page of one who was replaced is remembered. Its start time is for longer.
 	calmAnswers = 20
-	maxFormer   = 4
+	maxFormer   = 16
+	maxPages    = 4
 )
 
 // speaker is who gave a page, and what it said.
@@ -32,8 +33,9 @@ type speaker struct {
 }
 
 // port is the suspicion that several processes answer at a worker's address. A member has one from the first fall of
-// its counters until nobody has come back for calmAnswers.
+// its counters on. It sleeps when nobody has come back for calmAnswers, until one comes with a start time that it knows.
 type port struct {
+	awake     bool
 	former    []*speaker // who was replaced, the newest last
 	last      *speaker
 	comebacks int
@@ -50,9 +52,12 @@ func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
 		if !in.replacedHere(m, a) {
 			return nil
 		}
-		m.port = &port{}
+		m.port = &port{awake: true}
 	}
 	p := m.port
+	if p.awake = p.awake || p.knows(a.start); !p.awake {
+		return nil
+	}
 	p.calm++
 	if p.last != nil && !in.sameSpeaker(p.last, a, g) {
 		p.calm = 1
@@ -64,7 +69,7 @@ func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
 		return p.shared
 	case p.shared == nil && back == nil:
 		if p.quiet, p.held = p.quiet+1, 0; p.quiet > calmAnswers {
-			m.port = nil
+			p.sleep()
 		}
 		return nil
 	case p.shared == nil && min(p.calm, p.held) < heldAnswers:
@@ -104,17 +109,18 @@ func sharedError(format string, args ...any) error {
 
 // trust takes one process for the worker from now on. What it counted before may be in the sums: its page is its base.
 func (in *Instance) trust(m *member, g *ingest, a, back *speaker, now time.Time) {
-	p := m.port
-	m.port = nil
+	p, shared := m.port, m.port.shared != nil
+	p.sleep()
 	if a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID {
 		return // checkID knows what to do about another worker
 	}
 	goesOn := back == nil && (a.start == 0 || a.start == m.start) && !in.fold.Gap(g.stage, in.fold.Snapshot(m.inc)).Fell
-	if goesOn || p.shared == nil && a.start == 0 {
+	if goesOn || !shared && a.start == 0 {
 		return
 	}
 	in.logger.Info("One process answers alone at an address that several shared: its counts so far are its base",
 		"worker_id", m.name, "address", m.worker.Address)
+	p.replace(m.start, a.start)
 	in.fold.Depart(m.inc, now, true)
 	in.countDeparture(reasonReplaced)
 	m.inc = in.fold.Add(merge.Spec{Key: m.worker.Key, WorkerID: m.name, Born: now, Base: true})
@@ -161,8 +167,11 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 // closer tells whether a page without an identity follows a former one much better than the last: it does not fall
 // where the other does, or it repeats what the other would have to jump to.
 func (in *Instance) closer(g *ingest, former *speaker, current merge.Gap) bool {
+	if former.soft || former.page == nil {
+		return false
+	}
 	gap := in.fold.Gap(g.stage, former.page)
-	if former.soft || gap.Fell {
+	if gap.Fell {
 		return false
 	}
 	return current.Fell || gap.Changed <= current.Changed && gap.Rise*4 < current.Rise
@@ -209,7 +218,35 @@ func (in *Instance) noteReplaced(m *member, was earlier, falls int) {
 	if m.port == nil {
 		m.port = &port{}
 	}
-	p := m.port
-	p.quiet, p.former = 0, append(p.former, &was.speaker)
+	m.port.add(&was.speaker)
+}
+
+// add remembers who was replaced.
+func (p *port) add(s *speaker) {
+	p.awake, p.quiet, p.former = true, 0, append(p.former, s)
 	p.former = p.former[max(0, len(p.former)-maxFormer):]
+	for _, f := range p.former[:max(0, len(p.former)-maxPages)] {
+		f.page = nil
+	}
+}
+
+// replace swaps the places of two start times.
+func (p *port) replace(old, now float64) {
+	p.former = slices.DeleteFunc(p.former, func(f *speaker) bool { return f.start == now })
+	if old > 0 {
+		p.former = append(p.former, &speaker{start: old})
+	}
+}
+
+func (p *port) knows(start float64) bool {
+	return start > 0 && slices.ContainsFunc(p.former, func(f *speaker) bool { return f.start == start })
+}
+
+// sleep forgets all but who was replaced for sure.
+func (p *port) sleep() {
+	former := slices.DeleteFunc(p.former, func(f *speaker) bool { return f.start == 0 || f.soft })
+	for _, f := range former {
+		f.page = nil
+	}
+	*p = port{former: former}
 }

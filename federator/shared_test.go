@@ -213,3 +213,27 @@ func TestOverlapOfRegisteredIsNotShared(t *testing.T) {
 		w.wantStates("2:up 9:up")
 	})
 }
+
+// TestSharedPortByChance has processes that show their start answer by chance, die and are replaced, whatever they
+// count: the merged counter is never above the truth.
+func TestSharedPortByChance(t *testing.T) {
+	for seed := range uint64(40) {
+		chance := rand.New(rand.NewPCG(seed, 7))
+		inWorld(t, nil, func(w *world) {
+			w.register("w1", "a:1")
+			w.register("w2", "good:1")
+			w.tell()
+			var list []*process
+			for i := range 2 + chance.IntN(3) {
+				list = append(list, &process{count: float64(chance.IntN(1000)), start: float64(100 * (i + 1))})
+			}
+			few := list
+			w.shared(list, 150, func(round int) int {
+				if round%40 == 0 { // for a while only some of them answer
+					few = list[:1+chance.IntN(len(list))]
+				}
+				return chance.IntN(len(few))
+			}, func(p *process) { p.count += float64(chance.IntN(100)) })
+		})
+	}
+}
