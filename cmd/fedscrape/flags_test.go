@@ -155,7 +155,7 @@ func TestDidYouMean(t *testing.T) {
 	}
 	f("confg.file", "config.file")
 	f("web-config-file", "web.config.file")
-	f("web.listen_adres", "web.listen-address")
+	f("web.listn_address", "web.listen-address")
 	f("jobs", "job")
 	f("x", "")
 	f("unlike", "")

@@ -26,8 +26,8 @@ func forgetCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "forget",
 		Usage: "let the federator forget what departed workers of an instance have left",
-		Description: `An instance without a present worker goes as a whole. One with present workers begins anew with what they count
-now, which Prometheus sees as a reset of its counters.
+		Description: `The counters of an instance go on from 0, with what its present workers count now as their base, which Prometheus
+sees as one reset. An instance without a present worker goes as a whole. There is no way back.
 
    fedscrape ledger forget --federator.url=http://127.0.0.1:9390 --job=webapp --instance=web1:8000`,
 		Flags: []cli.Flag{
