@@ -1,6 +1,10 @@
 package ledger
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Store keeps records. It is safe for concurrent use.
 type Store interface {
@@ -13,8 +17,45 @@ type Store interface {
 	Close() error
 }
 
-// ErrEmptyKey is a batch with a record that has no key.
-var ErrEmptyKey = errors.New("a ledger record needs a key")
+// Ledger keeps records and pages. It is safe for concurrent use.
+type Ledger interface {
+	Store
+	// WritePage keeps a page as a key's newest. Once it has returned the next process finds it, even if this one is
+	// killed; a power cut may take what was written in the last milliseconds. The page is not kept after the return.
+	WritePage(key string, page []byte) error
+	// LoadPage calls f with a key's pages, the newest first, until f returns true. The error is ErrNoPage where none was
+	// kept, ErrDamaged where one was and none can be read. f must not keep page, nor call the ledger.
+	LoadPage(key string, f func(page []byte) bool) error
+	// ForgetPage removes a key's pages.
+	ForgetPage(key string) error
+	// SetAside puts everything under a new name and begins anew, empty. It deletes nothing.
+	SetAside(reason error) error
+	// Lost is when a ledger was set aside here last; zero is never.
+	Lost() time.Time
+	// Size is how many bytes of disk the ledger takes.
+	Size() int64
+}
+
+// What is wrong with a ledger.
+var (
+	// ErrEmptyKey is a batch with a record that has no key.
+	ErrEmptyKey = errors.New("a ledger record needs a key")
+	// ErrNoPage is asked for the page of a key that has none.
+	ErrNoPage = errors.New("the ledger has no page of this key")
+	// ErrDamaged is a ledger that is not what was written.
+	ErrDamaged = errors.New("the ledger is damaged")
+)
+
+// HeldError is a ledger that another process holds.
+type HeldError struct {
+	Dir string
+	// Holder is what the holder says of itself, empty where it says nothing.
+	Holder string
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("the ledger %s is held by another federator (%s): end it, or give this one another --ledger.path", e.Dir, e.Holder)
+}
 
 // Batch is a set of changes. The zero value is empty; the last change of a key counts.
 type Batch struct{ changes map[string][]byte }

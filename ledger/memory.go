@@ -5,16 +5,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
-// Memory is a Store that ends with the process.
+// Memory is a Ledger that ends with the process.
 type Memory struct {
 	mu      sync.RWMutex
 	records map[string][]byte
+	pages   map[string][]byte
+	lost    time.Time
 }
 
-// NewMemory gives an empty store.
-func NewMemory() *Memory { return &Memory{records: map[string][]byte{}} }
+// NewMemory gives an empty ledger.
+func NewMemory() *Memory { return &Memory{records: map[string][]byte{}, pages: map[string][]byte{}} }
 
 // Load implements Store.
 func (m *Memory) Load(prefix string, f func(key string, value []byte) error) error {
@@ -47,6 +50,52 @@ func (m *Memory) Append(batch *Batch) error {
 	}
 	return nil
 }
+
+// WritePage implements Ledger.
+func (m *Memory) WritePage(key string, page []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pages[key] = append(m.pages[key][:0], page...)
+	return nil
+}
+
+// LoadPage implements Ledger. There is one version of a page: nothing here is torn.
+func (m *Memory) LoadPage(key string, f func(page []byte) bool) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	page, ok := m.pages[key]
+	if !ok {
+		return ErrNoPage
+	}
+	f(page)
+	return nil
+}
+
+// ForgetPage implements Ledger.
+func (m *Memory) ForgetPage(key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pages, key)
+	return nil
+}
+
+// SetAside implements Ledger. What is in memory has no name to be put under: it goes.
+func (m *Memory) SetAside(error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records, m.pages, m.lost = map[string][]byte{}, map[string][]byte{}, time.Now()
+	return nil
+}
+
+// Lost implements Ledger.
+func (m *Memory) Lost() time.Time {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.lost
+}
+
+// Size implements Ledger: nothing is on disk.
+func (m *Memory) Size() int64 { return 0 }
 
 // Close implements Store.
 func (m *Memory) Close() error { return nil }
