@@ -91,8 +91,11 @@ func (f *Federator) Apply(jobs []*Job) {
 		}
 		if f.job(j.Name) == nil {
 			delete(f.updates, j.Name)
-			f.metrics.forget(j.Name)
+			defer f.metrics.forget(j.Name) // its instances count until they are closed
 		}
+	}
+	for _, j := range jobs {
+		f.metrics.add(j.Name)
 	}
 	f.distribute(time.Now(), true)
 }

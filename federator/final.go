@@ -21,10 +21,15 @@ func (f *Federator) Final(ctx context.Context, final Final) error {
 	return err
 }
 
+// What became of final snapshots, as in fedscrape_finals_total.
+const finalOK = "ok"
+
+var finalResults = [...]string{FinalBad: "bad", FinalUnknown: "unknown", FinalTooLarge: "too_large", FinalNotReady: "not_ready"}
+
 func (f *Federator) countFinal(job *Job, err error) {
-	result := "ok"
+	result := finalOK
 	if e, ok := errors.AsType[*FinalError](err); ok {
-		result = [...]string{FinalBad: "bad", FinalUnknown: "unknown", FinalTooLarge: "too_large", FinalNotReady: "not_ready"}[e.Kind]
+		result = finalResults[e.Kind]
 	}
 	if job != nil {
 		f.metrics.finals.WithLabelValues(job.Name, result).Inc()

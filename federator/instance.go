@@ -39,6 +39,7 @@ type Instance struct {
 	idle     time.Time // since when there is no present worker
 	counts   counts
 	conflict map[conflictKey]bool // as of the last round
+	closed   bool                 // its job is gone, and the job's metrics with it
 }
 
 // counts are the instance's own counters.
@@ -210,6 +211,7 @@ func (in *Instance) close(now time.Time) {
 	for _, m := range in.members {
 		in.depart(m, reasonVanished, now)
 	}
+	in.closed = true
 }
 
 func (in *Instance) appendWorkers(list []discovery.Worker) []discovery.Worker {

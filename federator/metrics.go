@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/fedscrape/fedscrape/merge"
 	"github.com/fedscrape/fedscrape/scraper"
 )
 
@@ -44,6 +45,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// add shows a job's counters from the start: a rate needs their 0.
+func (m *metrics) add(job string) {
+	m.scrapes.Add(job)
+	for _, trigger := range []string{triggerRequest, triggerSweep} {
+		m.rounds.WithLabelValues(job, trigger)
+	}
+	m.duration.WithLabelValues(job)
+	for _, reason := range reasons {
+		m.departed.WithLabelValues(job, reason)
+	}
+	m.resets.WithLabelValues(job)
+	for _, result := range finalResults {
+		m.finals.WithLabelValues(job, result)
+	}
+	m.finals.WithLabelValues(job, finalOK)
+}
+
 // forget drops the series of a job that is no longer configured.
 func (m *metrics) forget(job string) {
 	m.scrapes.Forget(job)
@@ -77,6 +95,10 @@ func (f *Federator) Collect(ch chan<- prometheus.Metric) {
 		instances[name] = 0
 		for _, state := range []string{stateUp, stateFailed, stateNew} {
 			workers[[2]string{name, state}] = 0
+		}
+		conflicts[[2]string{name, conflictWorkerID}] = 0
+		for _, kind := range merge.ConflictKinds {
+			conflicts[[2]string{name, kind}] = 0
 		}
 	}
 	for _, in := range f.all() {

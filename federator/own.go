@@ -82,8 +82,11 @@ func (in *Instance) departures() map[string]int {
 	return counts
 }
 
+// conflictWorkerID is of present workers that have one worker ID.
+const conflictWorkerID = "worker_id"
+
 func (in *Instance) conflictCounts() map[string]int {
-	counts := map[string]int{"worker_id": 0}
+	counts := map[string]int{conflictWorkerID: 0}
 	for _, kind := range merge.ConflictKinds {
 		counts[kind] = 0
 	}
@@ -92,7 +95,7 @@ func (in *Instance) conflictCounts() map[string]int {
 	}
 	for _, m := range in.members {
 		if m.shared {
-			counts["worker_id"]++
+			counts[conflictWorkerID]++
 		}
 	}
 	return counts

@@ -269,8 +269,15 @@ func (in *Instance) endRound(r *round) {
 	r.page, r.err = in.render(now)
 	in.page, in.pageErr, in.last, in.took = r.page, r.err, now, now.Sub(r.begun)
 	in.round = nil
+	in.countRound(r)
+	close(r.done)
+}
+
+func (in *Instance) countRound(r *round) {
+	if in.closed {
+		return
+	}
 	m := in.federator.metrics
 	m.rounds.WithLabelValues(in.job.Name, r.trigger).Inc()
 	m.duration.WithLabelValues(in.job.Name).Observe(in.took.Seconds())
-	close(r.done)
 }

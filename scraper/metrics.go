@@ -26,6 +26,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
+// Add shows a job's counters from the start: a rate needs their 0.
+func (m *Metrics) Add(job string) {
+	for _, result := range results {
+		m.scrapes.WithLabelValues(job, string(result))
+	}
+	m.bytes.WithLabelValues(job)
+}
+
 // Scraped counts one scrape that ended with err, of which bytes were read.
 func (m *Metrics) Scraped(job string, bytes int64, err error) {
 	m.scrapes.WithLabelValues(job, string(ResultOf(err))).Inc()

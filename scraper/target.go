@@ -17,6 +17,10 @@ const (
 	ResultWrongWorker Result = "wrong_worker"
 )
 
+var results = []Result{
+	ResultOK, ResultTimeout, ResultRefused, ResultHTTPStatus, ResultParse, ResultTooLarge, ResultLimit, ResultWrongWorker,
+}
+
 // Error is a scrape that failed. Its text says what a person needs, without the target's address.
 type Error struct {
 	Result Result
