@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -64,6 +65,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	defer f.mu.Unlock()
 	f.decideLayout()
 	f.translate(st)
+	f.see(now)
 	c := commit{Fold: f, st: st, inc: st.inc, now: now}
 	f.scatter(st.inc)
 	c.takeLines()
@@ -244,9 +246,14 @@ func (c *commit) applyBase() {
 // swap makes the stage the snapshot.
 func (c *commit) swap() {
 	inc, st := c.inc, c.st
-	if inc.variants == nil || !slices.Equal(inc.slots, st.slots) {
+	if inc.variants == nil || !slices.Equal(inc.slots, st.slots) || !maps.Equal(inc.untyped, st.untyped) {
 		c.learnVariants()
+		inc.encoded = nil
 	}
+	if st.newMeta || len(inc.metas) != len(st.metas) {
+		c.metaBytes = nil
+	}
+	inc.untyped = st.untyped
 	inc.slots, inc.last, inc.stamps, inc.metas = st.slots, st.values, st.stamps, st.metas
 	inc.duplicates, inc.badValues = c.report.Duplicates, c.report.BadValues
 	inc.firstBad = c.report.First
@@ -265,6 +272,6 @@ func (c *commit) learnVariants() {
 		}
 		c.inc.variants[c.lines[slot].variant] = struct{}{}
 	}
-	c.learnHints()
+	c.inc.hints = c.hintsOf(c.st.slots, c.st.values)
 	c.layout, c.held = false, false
 }

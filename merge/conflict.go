@@ -11,12 +11,11 @@ import (
 // fedscrape_gauge_mode{metric="inprogress_requests",mode="livesum"} 1.
 const hintFamily = "fedscrape_gauge_mode"
 
-// learnHints reads what the staged page says of gauge modes.
-func (c *commit) learnHints() {
-	var hints map[string]Mode
-	for i, slot := range c.st.slots {
-		l := &c.lines[slot]
-		if l.variant.family.name != hintFamily || c.st.values[i] != 1 {
+// hintsOf reads what a page says of gauge modes.
+func (f *Fold) hintsOf(slots []Slot, values []float64) (hints map[string]Mode) {
+	for i, slot := range slots {
+		l := &f.lines[slot]
+		if l.variant.family.name != hintFamily || values[i] != 1 {
 			continue
 		}
 		if mode, err := ParseMode(labelOf(l.series.labels, "mode")); err == nil {
@@ -26,7 +25,7 @@ func (c *commit) learnHints() {
 			hints[labelOf(l.series.labels, "metric")] = mode
 		}
 	}
-	c.inc.hints = hints
+	return hints
 }
 
 func labelOf(labels exposition.Labels, name string) string {

@@ -17,8 +17,11 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	if !inc.present {
 		return
 	}
+	f.see(now)
 	f.decideLayout()
 	inc.present, inc.up, inc.departedAt = false, false, now
+	inc.moves++
+	f.changed()
 	maps.Copy(f.hints, inc.hints)
 	maps.Copy(f.metas, inc.metas)
 	f.layout, f.held = false, false
@@ -36,6 +39,7 @@ func (f *Fold) Return(inc *Incarnation) bool {
 		return false
 	}
 	inc.present = true
+	inc.moves++
 	f.layout, f.held = false, false
 	return true
 }
@@ -51,6 +55,7 @@ func (f *Fold) Kept() int {
 func (f *Fold) FoldExpired(now time.Time) (keys []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.see(now)
 	f.decideLayout()
 	for _, inc := range slices.Clone(f.incarnations) {
 		if !inc.present && now.Sub(inc.departedAt) > f.opts.DepartedRetention {
@@ -92,6 +97,7 @@ func (f *Fold) fold(inc *Incarnation, now time.Time) {
 	}
 	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
 	f.layout, f.held = false, false
+	f.changed()
 }
 
 // contributions calls emit with what a page counted on each cumulative line, buckets between neighbouring bounds.
@@ -168,13 +174,14 @@ func (f *Fold) foldGauges(inc *Incarnation, now time.Time) {
 		case ModeSum:
 			if finite(v) { // one worker's Inf or NaN would be the instance's for ever
 				f.ledger[slot].add(v)
+				f.folded[slot] = true
 			}
 		case ModeMostRecent:
 			if old, ok := f.recent[slot]; !ok || inc.rankOf(raw, v).above(old.rank) {
 				f.recent[slot] = recent{v, inc.rankOf(raw, v)}
 			}
 		case ModeMin, ModeMax, modeForever:
-			f.extremesOf(slot).add(inc.departedAt, f.opts.DepartedRetention, v)
+			f.extremesOf(slot).add(f.elapsed(inc.departedAt), f.opts.DepartedRetention, v)
 		case ModeAll:
 			all.slots = append(all.slots, slot)
 			all.values = append(all.values, v)
@@ -209,4 +216,5 @@ func (f *Fold) Remove(inc *Incarnation) {
 	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
 	inc.present = false
 	f.layout, f.held = false, false
+	f.changed()
 }

@@ -55,11 +55,12 @@ func (s *span) add(v float64) {
 	}
 }
 
-func windowOf(t time.Time, retention time.Duration) int64 {
-	return t.UnixNano() / max(int64(retention)/16, 1)
+// windowOf numbers windows from 1.
+func windowOf(at, retention time.Duration) int64 {
+	return 1 + int64(max(at, 0))/max(int64(retention)/16, 1)
 }
 
-func (e *extremes) add(at time.Time, retention time.Duration, v float64) {
+func (e *extremes) add(at, retention time.Duration, v float64) {
 	if v != v {
 		return
 	}
@@ -75,7 +76,7 @@ func (e *extremes) add(at time.Time, retention time.Duration, v float64) {
 	e.put(at, v)
 }
 
-func (e *extremes) put(at time.Time, v float64) {
+func (e *extremes) put(at time.Duration, v float64) {
 	n := windowOf(at, e.retention)
 	w := &e.windows[n%int64(len(e.windows))]
 	if w.number != n {
@@ -85,7 +86,7 @@ func (e *extremes) put(at time.Time, v float64) {
 }
 
 // over gives the extremes of the workers that departed within the retention, or of all.
-func (e *extremes) over(now time.Time, forever bool) (low, high float64, ok bool) {
+func (e *extremes) over(now time.Duration, forever bool) (low, high float64, ok bool) {
 	if forever {
 		return e.forever.min, e.forever.max, true
 	}

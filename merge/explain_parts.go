@@ -86,7 +86,7 @@ func (x *explaining) leftOf(slot Slot) float64 {
 		return x.recent[slot].value
 	case mode == ModeMin || mode == ModeMax || mode == modeForever:
 		if e := x.extremes[slot]; e != nil {
-			if low, high, ok := e.over(x.now, fam.forever); ok && mode == ModeMax {
+			if low, high, ok := e.over(x.elapsed(x.now), fam.forever); ok && mode == ModeMax {
 				return high
 			} else if ok {
 				return low

@@ -13,6 +13,8 @@ import (
 func (f *Fold) Families(now time.Time) []exposition.Family {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.see(now)
+	f.shownAt = now
 	f.decideLayout()
 	f.countHolders()
 	f.expire(now)

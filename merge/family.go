@@ -38,6 +38,8 @@ type line struct {
 	series  *series
 	part    exposition.Part
 	bound   float64
+	life    uint64
+	made    uint64 // how often Compact had freed slots when this slot became this line
 }
 
 // name is the line's series for a person: the family and its labels.
@@ -65,6 +67,7 @@ type family struct {
 	modeFrom string // rule, hint, builtin, default
 	forever  bool   // min that outlives departed_retention
 	notInfo  bool   // a value other than 1 was seen
+	oddAt    time.Time
 }
 
 // variant is a family as one type.
@@ -102,6 +105,7 @@ type series struct {
 	hidden    bool // another family already shows a line of this name and these labels
 
 	pending  bool      // no page that has it was committed yet
+	since    time.Time // when it was made
 	lastHeld time.Time // when a present worker had it last
 	start    startTime
 

@@ -28,8 +28,13 @@ type Fold struct {
 	hints        map[string]Mode        // the last hint of a worker that is gone
 	metas        map[string]*meta       // the last HELP and UNIT of a worker that is gone
 	known        []bool                 // by slot: somebody has, or had, the line, and it has not expired
+	folded       []bool                 // by slot: folded incarnations left something of a gauge's sum, be it 0
 	refused      int
 	full         bool // makeRoom found nothing to let go since held
+
+	nobody *series     // of the lines of free slots
+	freed  []freedSlot // the longest free first
+	durable
 
 	// Derived from the above; rebuilt where stale.
 	class          []class
@@ -65,9 +70,11 @@ type Fold struct {
 
 // New gives an empty fold.
 func New(opts Options) *Fold {
+	free := &variant{family: &family{name: hintFamily}}
 	return &Fold{
 		opts: opts, families: map[string]*family{}, index: map[string]Slot{}, recent: map[Slot]recent{},
 		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{}, gauges: map[Slot]*gauge{},
+		nobody: newSeries(free, nil),
 	}
 }
 
@@ -104,18 +111,30 @@ func (f *Fold) slot(id exposition.SeriesID) Slot {
 		f.refused++
 		return noSlot
 	}
-	slot := Slot(len(f.lines))
-	f.index[key] = slot
-	f.lines = append(f.lines, line{s.variant, s, id.Part, id.Bound})
+	slot := f.freeSlot()
+	f.setLine(slot, s, id, key)
+	f.beginLife(slot)
+	f.layout = false
+	return slot
+}
+
+// appendLine makes everything that is kept by slot one longer.
+func (f *Fold) appendLine(l line) {
+	f.lines = append(f.lines, l)
 	f.ledger = append(f.ledger, sum{})
 	f.shown = append(f.shown, 0)
 	f.known = append(f.known, false)
+	f.folded = append(f.folded, false)
 	f.mark = append(f.mark, 0)
 	f.previous = append(f.previous, 0)
 	f.previousMark = append(f.previousMark, 0)
+}
+
+// setLine makes the slot a line of the series.
+func (f *Fold) setLine(slot Slot, s *series, id exposition.SeriesID, key string) {
+	f.index[key] = slot
+	f.lines[slot] = line{variant: s.variant, series: s, part: id.Part, bound: id.Bound}
 	s.set(id.Part, id.Bound, slot)
-	f.layout = false
-	return slot
 }
 
 // Spec describes an incarnation that joins.
@@ -138,6 +157,11 @@ func (f *Fold) Add(spec Spec) *Incarnation {
 		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
 	}
 	f.incarnations = append(f.incarnations, inc)
+	f.sortIncarnations()
+	return inc
+}
+
+func (f *Fold) sortIncarnations() {
 	slices.SortStableFunc(f.incarnations, func(a, b *Incarnation) int {
 		if a.older(b) {
 			return -1
@@ -145,7 +169,13 @@ func (f *Fold) Add(spec Spec) *Incarnation {
 		return 1
 	})
 	f.layout, f.held = false, false
-	return inc
+}
+
+// Incarnations gives all that are present or kept apart, the oldest first.
+func (f *Fold) Incarnations() []*Incarnation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.incarnations)
 }
 
 // SetBase changes Spec.Base of an incarnation that has not committed a page yet.
@@ -169,6 +199,10 @@ func (f *Fold) Rename(inc *Incarnation, workerID string) {
 	if inc.WorkerID != workerID {
 		inc.WorkerID = workerID
 		clear(inc.labels)
+		if !inc.present {
+			inc.moves += 2 // its record is to be written again
+			f.changed()
+		}
 	}
 }
 

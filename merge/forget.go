@@ -15,8 +15,13 @@ func (f *Fold) Forget(now time.Time) {
 	f.layout, f.held = false, false
 	f.decideLayout()
 	for slot := range f.lines {
-		f.ledger[slot], f.shown[slot], f.known[slot] = sum{}, 0, false
+		f.ledger[slot], f.shown[slot], f.known[slot], f.folded[slot] = sum{}, 0, false, false
+		f.beginLife(Slot(slot)) // what pages and records say from before does not count
 	}
+	f.forgotten = f.life
+	f.see(now)
+	f.changed()
+	f.metaBytes = nil
 	clear(f.recent)
 	clear(f.extremes)
 	clear(f.departedAll)

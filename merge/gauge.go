@@ -171,7 +171,7 @@ func (f *Fold) addExtremes(slot Slot, e *extremes, now time.Time) {
 		return
 	}
 	fam := f.lines[slot].variant.family
-	low, high, ok := e.over(now, fam.forever)
+	low, high, ok := e.over(f.elapsed(now), fam.forever)
 	if mode, live := fam.mode.live(); !ok || live || mode != ModeMin && mode != ModeMax && mode != modeForever {
 		return
 	}
@@ -184,11 +184,10 @@ func (f *Fold) addExtremes(slot Slot, e *extremes, now time.Time) {
 func (f *Fold) renderGauge(dst []exposition.Series, s *series) []exposition.Series {
 	mode, _ := s.variant.family.mode.live()
 	g := f.gauges[s.value]
-	left := f.ledger[s.value]
-	if mode == ModeSum && !left.isZero() {
+	if mode == ModeSum && f.folded[s.value] {
 		g = f.gauge(s.value)
 		g.n++
-		g.sum.addSum(left)
+		g.sum.addSum(f.ledger[s.value])
 	}
 	if g == nil || g.n == 0 {
 		return dst

@@ -21,6 +21,9 @@ type Incarnation struct {
 	base       bool // the first snapshot is the base: only what is gained after it counts
 	committed  bool
 
+	moves    uint64 // departures and returns: even while it is present
+	recorded uint64 // the departure that a record has
+
 	slots   []Slot // the last snapshot's lines in the page's order, each slot once
 	last    []float64
 	stamps  map[Slot]int64 // sample timestamps, in milliseconds
@@ -34,8 +37,12 @@ type Incarnation struct {
 	hints    map[string]Mode
 	labels   map[Slot]exposition.Labels // of gauges that carry the worker label
 
+	untyped map[Slot]Slot // by typed line of the last snapshot, the line that the page itself has
+
 	duplicates, badValues int // of the last snapshot
 	firstBad              string
+
+	encoded []byte // slots and untyped, for pages; nil: anew
 }
 
 // meta is what a page says of a family; one copy is shared by the workers that say the same.
@@ -61,7 +68,14 @@ func (inc *Incarnation) drop(gone func(Slot) bool) {
 			n++
 		}
 	}
-	inc.slots, inc.last = inc.slots[:n], inc.last[:n]
+	inc.slots, inc.last, inc.encoded = inc.slots[:n], inc.last[:n], nil
+}
+
+func (inc *Incarnation) setUntyped(slot, raw Slot) {
+	if inc.untyped == nil {
+		inc.untyped = map[Slot]Slot{}
+	}
+	inc.untyped[slot] = raw
 }
 
 // Stage is one page on its way in: nothing of it counts before Commit. It is an exposition.Sink for one goroutine.
@@ -74,6 +88,8 @@ type Stage struct {
 	// untyped has, by typed line, the line that the page itself has.
 	untyped map[Slot]Slot
 	before  map[string]*meta // of the last snapshot; not written any more
+	newMeta bool             // some are not as before
+	made    uint64           // how often Compact had freed slots
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }
@@ -83,7 +99,7 @@ func (inc *Incarnation) Stage() *Stage {
 	inc.fold.mu.Lock()
 	defer inc.fold.mu.Unlock()
 	return &Stage{
-		inc: inc, before: inc.metas, slots: make([]Slot, 0, len(inc.slots)+16), values: make([]float64, 0, len(inc.slots)+16),
+		inc: inc, made: inc.fold.compactions, before: inc.metas, slots: make([]Slot, 0, len(inc.slots)+16), values: make([]float64, 0, len(inc.slots)+16),
 		metas: make(map[string]*meta, len(inc.metas)),
 	}
 }
@@ -117,6 +133,7 @@ func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
 		st.metas[family] = old
 		return
 	}
+	st.newMeta = true
 	st.metas[family] = &meta{help, unit}
 }
 

@@ -105,11 +105,13 @@ func (f *Fold) zero(list []*series) {
 	}
 	f.held = false
 	f.generation++
+	f.changed()
 	for _, s := range list {
 		s.start = startTime{}
 		s.slots(func(slot Slot) {
 			f.mark[slot] = f.generation
-			f.ledger[slot], f.shown[slot] = sum{}, 0
+			f.beginLife(slot)
+			f.ledger[slot], f.shown[slot], f.folded[slot] = sum{}, 0, false
 			delete(f.recent, slot)
 			delete(f.extremes, slot)
 		})

@@ -31,12 +31,22 @@ func (f *Fold) seriesOf(id exposition.SeriesID) *series {
 	if f.overLimit() {
 		return nil
 	}
+	f.series++
+	return f.newSeries(id)
+}
+
+// newSeries gives the series of a line, a new one where it is not known.
+func (f *Fold) newSeries(id exposition.SeriesID) *series {
+	key := string(exposition.AppendKey(nil, exposition.SeriesID{Labels: id.Labels}))
 	v := f.variantOf(id)
+	if s := v.byLabels[key]; s != nil {
+		return s
+	}
 	s := newSeries(v, id.Labels)
+	s.since = f.asOf
 	v.byLabels[key] = s
 	v.series = append(v.series, s)
 	v.sorted = false
-	f.series++
 	return s
 }
 
@@ -123,7 +133,7 @@ func (f *Fold) countSeries() {
 func (f *Fold) lives(s *series) (yes bool) {
 	cumulative := s.variant.cumulative()
 	s.slots(func(slot Slot) {
-		yes = yes || f.holders[slot] > 0 || cumulative && f.known[slot] || !f.ledger[slot].isZero() ||
+		yes = yes || f.holders[slot] > 0 || cumulative && f.known[slot] || !f.ledger[slot].isZero() || f.folded[slot] ||
 			f.recent[slot] != recent{} || f.extremes[slot] != nil
 	})
 	return yes

@@ -5,6 +5,8 @@ type sums struct {
 	slots  []Slot
 	values []sum
 	index  map[Slot]int // where a slot is: ten thousand removed series cost ten thousand steps
+
+	encoded []byte // for pages; nil: anew
 }
 
 func (t *sums) add(slot Slot, v float64) { t.addSum(slot, sum{hi: v}) }
@@ -20,6 +22,7 @@ func (t *sums) addSum(slot Slot, v sum) {
 		t.slots, t.values = append(t.slots, slot), append(t.values, sum{})
 	}
 	t.values[i].addSum(v)
+	t.encoded = nil
 }
 
 // drop forgets the slots that gone names.

@@ -24,8 +24,11 @@ func (f *Fold) joinUnknown() {
 			f.extend()
 			f.target[slot], f.joined = target, true
 			f.lines[target].series.pending = false
-			f.ledger[target].addSum(f.ledger[slot])
-			f.ledger[slot] = sum{}
+			if !f.ledger[slot].isZero() {
+				f.ledger[target].addSum(f.ledger[slot])
+				f.ledger[slot] = sum{}
+				f.changed()
+			}
 		}
 	}
 	f.layout = true // f.slot found new lines; they are part of this layout
@@ -52,7 +55,10 @@ func (f *Fold) translate(st *Stage) {
 		}
 	}
 	for i, slot := range st.inc.slots {
-		st.inc.slots[i] = f.target[slot]
+		if target := f.target[slot]; target != slot {
+			st.inc.slots[i], st.inc.encoded = target, nil
+			st.inc.setUntyped(target, slot)
+		}
 	}
 }
 

@@ -1,0 +1,149 @@
+package merge
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// # Lives
+//
+// Records and pages name lines by slots, and are made at different times. Each line has a life: a number that is
+// never used again, from when the slot became this line or what the line had was let go. A record or page says which
+// life was the last when it was made: a slot whose line has a later life was another line then, or had what has been
+// let go since, and what is said of it does not count.
+
+// beginLife gives a slot's line a new life; it goes to the dictionary with the next Save, and with each page until then.
+func (f *Fold) beginLife(slot Slot) {
+	f.life++
+	f.lines[slot].life = f.life
+	f.unsavedLines = append(f.unsavedLines, slot)
+	f.tail = nil
+}
+
+// Kinds of entries of the dictionary.
+const (
+	entryLine       = 1 << iota // else the slot is free
+	entrySameFamily             // as the entry before
+	entrySameLabels
+)
+
+// appendEntries writes what the slots mean now, each once.
+func (f *Fold) appendEntries(dst []byte, slots []Slot) []byte {
+	var before *line
+	done := make(map[Slot]bool, len(slots))
+	for _, slot := range slots {
+		if done[slot] {
+			continue
+		}
+		done[slot] = true
+		l := &f.lines[slot]
+		dst = appendUint(appendUint(dst, int(slot)), l.life)
+		dst = f.appendEntry(dst, l, before)
+		before = l
+	}
+	return dst
+}
+
+func (f *Fold) appendEntry(dst []byte, l, before *line) []byte {
+	if l.series == f.nobody {
+		return append(dst, 0)
+	}
+	kind := byte(entryLine)
+	if before != nil && before.variant.family == l.variant.family {
+		kind |= entrySameFamily
+	}
+	if before != nil && before.series == l.series {
+		kind |= entrySameLabels
+	}
+	dst = append(dst, kind)
+	if kind&entrySameFamily == 0 {
+		dst = appendString(dst, l.variant.family.name)
+	}
+	if kind&entrySameLabels == 0 {
+		dst = appendUint(dst, len(l.series.labels))
+		for _, label := range l.series.labels {
+			dst = appendString(appendString(dst, label.Name), label.Value)
+		}
+	}
+	dst = append(dst, byte(l.variant.typ), byte(l.part))
+	if l.part == exposition.PartBucket || l.part == exposition.PartQuantile {
+		dst = appendFloat(dst, l.bound)
+	}
+	return dst
+}
+
+// entry is what a slot means from one life on.
+type entry struct {
+	life uint64
+	free bool
+	id   exposition.SeriesID
+}
+
+// dictionary is what the slots mean, the last life of each.
+type dictionary map[Slot]entry
+
+// read takes the entries of one record, or of a page.
+func (d dictionary) read(b []byte, slots int) (n int, err error) {
+	r := &reader{b: b}
+	var id exposition.SeriesID
+	for len(r.b) > 0 {
+		slot, life, kind := r.slot(slots), r.uint(), r.below(2*entrySameLabels)
+		e := entry{life: life, free: kind&entryLine == 0}
+		if !e.free {
+			readID(r, kind, &id)
+			e.id = id
+		}
+		if r.err != nil {
+			return 0, r.err
+		}
+		n++
+		if old, has := d[slot]; !has || old.life < life {
+			d[slot] = e
+		}
+	}
+	return n, r.err
+}
+
+func readID(r *reader, kind int, id *exposition.SeriesID) {
+	if kind&entrySameFamily == 0 {
+		id.Family = r.string()
+	}
+	if kind&entrySameLabels == 0 {
+		id.Labels = make(exposition.Labels, r.count(2))
+		for i := range id.Labels {
+			id.Labels[i].Name, id.Labels[i].Value = r.string(), r.string()
+		}
+	}
+	id.Type = exposition.Type(r.below(int(exposition.StateSet) + 1))
+	id.Part, id.Bound = exposition.Part(r.below(int(exposition.PartCreated)+1)), 0
+	if id.Part == exposition.PartBucket || id.Part == exposition.PartQuantile {
+		id.Bound = r.float()
+	}
+}
+
+// makeLines fills the empty fold with n lines; slots that mean nothing are free.
+func (f *Fold) makeLines(d dictionary, n int) error {
+	for range n {
+		f.appendLine(line{variant: f.nobody.variant, series: f.nobody, part: exposition.PartCreated})
+	}
+	for _, slot := range slices.Sorted(maps.Keys(d)) {
+		e := d[slot]
+		if f.lines[slot].life = e.life; e.free {
+			continue
+		}
+		f.keyBuffer = exposition.AppendKey(f.keyBuffer[:0], e.id)
+		if _, twice := f.index[string(f.keyBuffer)]; twice {
+			return errDamaged
+		}
+		f.setLine(slot, f.newSeries(e.id), e.id, string(f.keyBuffer))
+		f.lines[slot].life = e.life
+	}
+	for slot := range f.lines {
+		if f.lines[slot].series == f.nobody {
+			f.freed = append(f.freed, freedSlot{Slot(slot), f.pages})
+		}
+	}
+	return nil
+}

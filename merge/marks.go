@@ -1,0 +1,239 @@
+package merge
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// marks are what both a page and the records have, each as of when it was made: the later one counts.
+
+// appendMarks writes clocks and counters, which lines are known and what was shown of them, and what is kept by
+// series and by family. Their size is before them, so that they can be left out.
+func (f *Fold) appendMarks(dst []byte) []byte {
+	size := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = f.appendTime(appendUint(appendUint(dst, f.life), f.seq), f.asOf)
+	dst = f.appendLineMarks(appendUint(dst, len(f.lines)))
+	dst = f.appendFamilyMarks(f.appendSeriesMarks(dst))
+	if f.metaBytes == nil {
+		f.metaBytes = f.appendMetas([]byte{})
+	}
+	dst = append(dst, f.metaBytes...)
+	binary.LittleEndian.PutUint32(dst[size:], uint32(len(dst)-size-4))
+	return dst
+}
+
+func (f *Fold) appendLineMarks(dst []byte) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, (len(f.lines)+7)/8)...)
+	for slot, known := range f.known {
+		if known {
+			dst[at+slot/8] |= 1 << (slot % 8)
+		}
+	}
+	return appendFloats(dst, f.shown)
+}
+
+// What is said of a series.
+const (
+	markHeld    = 1 << iota // when somebody had it last
+	markStart               // decided
+	markSeconds             // and there is one
+	markLacks
+	markLedger
+	markEnd
+)
+
+func (f *Fold) appendSeriesMarks(dst []byte) []byte {
+	for slot := range f.lines {
+		s := f.lines[slot].series
+		if s.main() != Slot(slot) {
+			continue
+		}
+		kind := f.seriesMark(s)
+		if kind == 0 {
+			continue
+		}
+		dst = append(appendUint(dst, slot+1), kind)
+		if kind&markHeld != 0 {
+			dst = f.appendTime(dst, s.lastHeld)
+		}
+		if kind&markSeconds != 0 {
+			dst = appendFloat(dst, s.start.seconds)
+		}
+		if kind&markLedger != 0 {
+			dst = appendFloat(dst, s.start.ledger)
+		}
+	}
+	return append(dst, 0)
+}
+
+// seriesMark says what there is to say: of most series nothing. That a series without start times has none is found
+// out again; one that present workers have is held.
+func (f *Fold) seriesMark(s *series) (kind byte) {
+	if !s.lastHeld.IsZero() && !s.lastHeld.Equal(f.shownAt) {
+		kind |= markHeld
+	}
+	if s.start.decided && (s.created != noSlot || s.start.seconds != 0) {
+		kind |= markStart
+	}
+	if s.start.seconds != 0 {
+		kind |= markSeconds
+	}
+	if s.start.ledgerLacks {
+		kind |= markLacks
+	}
+	if s.start.ledger != 0 {
+		kind |= markLedger
+	}
+	return kind
+}
+
+func (f *Fold) readSeriesMarks(r *reader) {
+	for {
+		slot := r.below(len(f.lines) + 1)
+		if slot == 0 {
+			return
+		}
+		s, kind := f.lines[slot-1].series, r.below(markEnd)
+		if kind&markHeld != 0 {
+			s.lastHeld = r.time(f)
+		}
+		s.start.decided, s.start.ledgerLacks = kind&markStart != 0, kind&markLacks != 0
+		if kind&markSeconds != 0 {
+			s.start.seconds = r.float()
+		}
+		if kind&markLedger != 0 {
+			s.start.ledger = r.float()
+		}
+	}
+}
+
+// appendFamilyMarks names families by one of their lines.
+func (f *Fold) appendFamilyMarks(dst []byte) []byte {
+	for _, fam := range f.inOrder() {
+		slot := fam.anySlot()
+		if slot == noSlot || !fam.decided && !fam.notInfo {
+			continue
+		}
+		dst = appendUint(dst, int(slot)+1)
+		dst = append(dst, byte(fam.winner))
+		dst = appendBool(appendBool(dst, fam.decided), fam.notInfo)
+		if fam.notInfo {
+			dst = f.appendTime(dst, fam.oddAt)
+		}
+	}
+	return append(dst, 0)
+}
+
+func (fam *family) anySlot() Slot {
+	for typ := range exposition.StateSet + 1 {
+		if v := fam.variants[typ]; v != nil && len(v.series) > 0 {
+			return v.series[0].anySlot()
+		}
+	}
+	return noSlot
+}
+
+func (s *series) anySlot() (slot Slot) {
+	slot = noSlot
+	s.slots(func(other Slot) { slot = other })
+	return slot
+}
+
+func (f *Fold) readFamilyMarks(r *reader) {
+	for {
+		slot := r.below(len(f.lines) + 1)
+		if slot == 0 {
+			return
+		}
+		fam := f.lines[slot-1].variant.family
+		fam.winner = exposition.Type(r.below(int(exposition.StateSet) + 1))
+		if fam.decided, fam.notInfo = r.bool(), r.bool(); fam.notInfo {
+			fam.oddAt = r.time(f)
+		}
+	}
+}
+
+// appendMetas writes what is shown as HELP and UNIT, so that it is there before the workers say it again.
+func (f *Fold) appendMetas(dst []byte) []byte {
+	for _, fam := range f.inOrder() {
+		if help, unit := f.metaOf(fam.name); help != "" || unit != "" {
+			dst = append(dst, 1)
+			dst = appendString(appendString(appendString(dst, fam.name), help), unit)
+		}
+	}
+	return append(dst, 0)
+}
+
+func (f *Fold) readMetas(r *reader) {
+	for r.bool() {
+		name := r.string()
+		f.metas[name] = &meta{r.string(), r.string()}
+	}
+}
+
+// marks are read in two steps: the dictionary, which is read in between, says what the lines are.
+type marks struct {
+	life, seq uint64
+	elapsed   int64
+	lines     int
+	rest      []byte // from the known lines on
+}
+
+func readMarks(r *reader) (m marks) {
+	size := r.take(4)
+	if size == nil {
+		return m
+	}
+	own := &reader{b: r.take(int(binary.LittleEndian.Uint32(size)))}
+	m.life, m.seq, m.elapsed, m.lines = own.uint(), own.uint(), own.int(), own.count(8)
+	if m.rest = own.b; own.err != nil {
+		r.fail()
+	}
+	return m
+}
+
+// readMarks takes what the marks say of the lines.
+func (f *Fold) readMarks(m marks) error {
+	r := &reader{b: m.rest}
+	known := r.take((len(f.lines) + 7) / 8)
+	shown := r.floats(len(f.lines))
+	if r.err != nil {
+		return r.err
+	}
+	for slot := range f.lines {
+		if f.lines[slot].series != f.nobody {
+			f.known[slot] = known[slot/8]&(1<<(slot%8)) != 0
+			f.shown[slot] = shown[slot]
+			f.lines[slot].series.pending = f.lines[slot].series.pending && !f.known[slot]
+		}
+	}
+	f.readSeriesMarks(r)
+	f.readFamilyMarks(r)
+	f.readMetas(r)
+	return r.end()
+}
+
+// appendState writes what only the records have: what folded incarnations left, and who is still there.
+func (f *Fold) appendState(dst []byte) []byte {
+	dst = append(dst, formatVersion)
+	dst = appendUint(appendUint(dst, f.saves), f.forgotten)
+	dst = f.appendMarks(dst)
+	dst = appendUint(dst, len(f.incarnations))
+	for _, inc := range f.incarnations {
+		dst = appendBool(appendUint(dst, inc.seq), inc.present)
+	}
+	dst = f.appendLedger(dst)
+	dst = f.appendRecent(dst)
+	dst = f.appendExtremes(dst)
+	dst = f.appendDepartedAll(dst)
+	for _, name := range slices.Sorted(maps.Keys(f.hints)) {
+		dst = append(dst, 1)
+		dst = append(appendString(dst, name), byte(f.hints[name]))
+	}
+	return append(dst, 0)
+}

@@ -1,0 +1,201 @@
+package merge
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// formatVersion is the first byte of a page and of the state record.
+const formatVersion = 1
+
+// AppendPage appends what a page needs to be shown again: what each present incarnation says, and what no durable
+// record has yet. It is called after the Families that it is to keep, with no Commit in between.
+func (f *Fold) AppendPage(dst []byte) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var carried *Save
+	if f.unsaved() {
+		carried = f.save()
+	}
+	dst = append(dst, formatVersion)
+	dst = appendUint(appendUint(dst, f.saves), f.saved)
+	if dst = appendBool(dst, carried != nil); carried != nil {
+		dst = appendCarried(dst, carried)
+	} else {
+		dst = appendBytes(dst, f.tailBytes())
+	}
+	dst = f.appendMarks(dst)
+	for _, inc := range f.incarnations {
+		if inc.present {
+			dst = f.appendIncarnation(append(dst, 1), inc)
+		}
+	}
+	return append(dst, 0)
+}
+
+func appendCarried(dst []byte, s *Save) []byte {
+	dst = appendUint(dst, len(s.Put))
+	for _, key := range slices.Sorted(maps.Keys(s.Put)) {
+		dst = appendBytes(appendString(dst, key), s.Put[key])
+	}
+	dst = appendUint(dst, len(s.Delete))
+	for _, key := range s.Delete {
+		dst = appendString(dst, key)
+	}
+	return dst
+}
+
+// readCarried gives the records with what the page carries.
+func readCarried(r *reader, records map[string][]byte) map[string][]byte {
+	out := maps.Clone(records)
+	if out == nil {
+		out = map[string][]byte{}
+	}
+	for range r.count(2) {
+		key := r.string()
+		out[key] = r.bytes()
+	}
+	for range r.count(1) {
+		delete(out, r.string())
+	}
+	return out
+}
+
+// appendIncarnation writes one whole. All but the values is the same from page to page, mostly, and kept encoded.
+func (f *Fold) appendIncarnation(dst []byte, inc *Incarnation) []byte {
+	dst = appendUint(appendUint(dst, inc.seq), inc.moves)
+	dst = appendString(appendString(dst, inc.Key), inc.WorkerID)
+	dst = binary.AppendVarint(dst, inc.born.Unix())
+	dst = appendUint(dst, inc.born.Nanosecond())
+	dst = appendBool(appendBool(appendBool(dst, inc.base), inc.committed), inc.up)
+	if inc.encoded == nil {
+		inc.encoded = appendUntyped(appendSlots([]byte{}, inc.slots), inc.untyped)
+	}
+	dst = append(dst, inc.encoded...)
+	dst = appendFloats(dst, inc.last)
+	if inc.offset.encoded == nil {
+		inc.offset.encoded = inc.offset.append([]byte{})
+	}
+	dst = append(dst, inc.offset.encoded...)
+	return inc.appendGauges(dst)
+}
+
+func appendUntyped(dst []byte, untyped map[Slot]Slot) []byte {
+	dst = appendUint(dst, len(untyped))
+	for _, slot := range slices.Sorted(maps.Keys(untyped)) {
+		dst = appendUint(appendUint(dst, int(slot)), int(untyped[slot]))
+	}
+	return dst
+}
+
+func (t *sums) append(dst []byte) []byte {
+	dst = appendSlots(dst, t.slots)
+	for _, v := range t.values {
+		dst = appendFloat(appendFloat(dst, v.hi), v.lo)
+	}
+	return dst
+}
+
+// appendGauges writes what few lines have.
+func (inc *Incarnation) appendGauges(dst []byte) []byte {
+	dst = appendUint(dst, len(inc.stamps))
+	for slot, ms := range inc.stamps {
+		dst = appendUint(appendUint(dst, int(slot)), uint64(ms))
+	}
+	dst = appendUint(dst, len(inc.ranks))
+	for slot, rank := range inc.ranks {
+		dst = appendRank(appendUint(dst, int(slot)), rank)
+	}
+	dst = appendUint(dst, len(inc.goodSum))
+	for slot, v := range inc.goodSum {
+		dst = appendFloat(appendUint(dst, int(slot)), v)
+	}
+	return dst
+}
+
+// readIncarnation reads what appendIncarnation wrote when that life was the last.
+func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
+	inc := &Incarnation{
+		fold: f, seq: r.uint(), moves: r.uint(), Key: r.string(), WorkerID: r.string(), present: true,
+		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
+	}
+	inc.born = time.Unix(r.int(), int64(r.below(1e9)))
+	inc.base, inc.committed, inc.up = r.bool(), r.bool(), r.bool()
+	n := len(f.lines)
+	slots := r.slots(n)
+	for range r.count(2) {
+		if slot, raw := r.slot(n), r.slot(n); f.same(slot, life) && f.same(raw, life) {
+			inc.setUntyped(slot, raw)
+		}
+	}
+	for i, v := range r.floats(len(slots)) {
+		if f.same(slots[i], life) {
+			inc.slots, inc.last = append(inc.slots, slots[i]), append(inc.last, v)
+		}
+	}
+	for _, slot := range r.slots(n) {
+		if v := (sum{r.float(), r.float()}); f.same(slot, life) {
+			inc.offset.addSum(slot, v)
+		}
+	}
+	f.readGauges(r, inc, life)
+	f.learn(inc)
+	return inc
+}
+
+func (f *Fold) readGauges(r *reader, inc *Incarnation, life uint64) {
+	n := len(f.lines)
+	for range r.count(2) {
+		if slot, ms := r.slot(n), int64(r.uint()); f.same(slot, life) {
+			if inc.stamps == nil {
+				inc.stamps = map[Slot]int64{}
+			}
+			inc.stamps[slot] = ms
+		}
+	}
+	for range r.count(4) {
+		if slot, rank := r.slot(n), r.rank(); f.same(slot, life) {
+			inc.ranks[slot] = rank
+		}
+	}
+	for range r.count(9) {
+		if slot, v := r.slot(n), r.float(); f.same(slot, life) {
+			inc.goodSum[slot] = v
+		}
+	}
+}
+
+// learn finds out what follows from an incarnation's lines.
+func (f *Fold) learn(inc *Incarnation) {
+	inc.variants = map[*variant]struct{}{}
+	for _, slot := range inc.slots {
+		f.lines[slot].series.pending = false
+		if raw, ok := inc.untyped[slot]; ok {
+			slot = raw
+			f.lines[slot].series.pending = false
+		}
+		inc.variants[f.lines[slot].variant] = struct{}{}
+	}
+	inc.hints = f.hintsOf(inc.slots, inc.last)
+}
+
+// appendRecord writes a departed incarnation, or of one that has returned what it would be if it had not.
+func (f *Fold) appendRecord(dst []byte, inc *Incarnation) []byte {
+	dst = appendUint(dst, f.life)
+	dst = appendUint(dst, inc.departures())
+	dst = f.appendTime(dst, inc.departedAt)
+	return f.appendIncarnation(dst, inc)
+}
+
+func (f *Fold) readRecord(b []byte) (*Incarnation, error) {
+	r := &reader{b: b}
+	life, departures, at := r.uint(), r.uint(), r.time(f)
+	inc := f.readIncarnation(r, life)
+	inc.present, inc.up, inc.departedAt = false, false, at
+	inc.moves, inc.recorded = departures, departures
+	return inc, r.end()
+}
