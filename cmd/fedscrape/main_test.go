@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,12 +16,26 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/fedscrape/fedscrape/internal/realbin"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"fedscrape": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"fedscrape": main, "testchild": testChild})
+}
+
+// leakChecked fails where a goroutine is left, as goleak.VerifyTestMain does.
+type leakChecked struct{ *testing.M }
+
+func (m leakChecked) Run() int {
+	code := m.M.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // TestScript runs testdata/script: what the commands say and how they end. UPDATE=1 rewrites what is expected.
@@ -128,18 +142,28 @@ func signalCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(commands[len(commands)-1].Process.Signal(signals[args[0]]))
 }
 
-// TestRunIsCancelled ends serve by its context, as a signal does.
+// TestRunIsCancelled ends serve by its context, as a signal does, once it serves.
 func TestRunIsCancelled(t *testing.T) {
-	dir := t.TempDir()
-	path := dir + "/fedscrape.yml"
+	path := filepath.Join(t.TempDir(), "fedscrape.yml")
 	if err := os.WriteFile(path, []byte("federate_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := signal.NotifyContext(t.Context())
-	time.AfterFunc(300*time.Millisecond, stop)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var out strings.Builder
-	args := []string{"fedscrape", "serve", "--config.file=" + path, "--web.listen-address=127.0.0.1:0", "--log.level=error"}
-	if code := run(ctx, args, strings.NewReader(""), &out, &out); code != exitDone {
-		t.Errorf("exit code %d: %s", code, out.String())
+	address := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
+	code := make(chan int, 1)
+	go func() { // its end is awaited below
+		code <- run(ctx, []string{
+			"fedscrape", "serve", "--config.file=" + path, "--web.listen-address=" + address, "--ledger.path=", "--log.level=error",
+		}, strings.NewReader(""), &out, &out)
+	}()
+	await(t, "the federator", func() bool {
+		status, _ := get(http.MethodGet, "http://"+address+"/-/ready")
+		return status == http.StatusOK || len(code) > 0
+	})
+	stop()
+	if got := <-code; got != exitDone || out.Len() > 0 {
+		t.Errorf("exit code %d: %s", got, out.String())
 	}
 }

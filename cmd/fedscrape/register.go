@@ -33,10 +33,15 @@ func registerCommand() *cli.Command {
 
    fedscrape register --job=webapp --port=9100
 
-With a command it runs that, registers its endpoint, passes signals on, hands in its last page, deregisters, and ends
-with its exit code. --port=0 picks a port and tells the command as PORT and FEDSCRAPE_PORT:
+With a command it runs that, registers its endpoint, hands in its last page, deregisters, and ends with its exit code,
+128+n where signal n ended it. --port=0 picks a port and tells the command as PORT and FEDSCRAPE_PORT:
 
    fedscrape register --job=webapp --federator.url=http://127.0.0.1:9390 -- ./server --metrics-from-environment
+
+INT, TERM, HUP, QUIT, USR1 and USR2 are passed on to the command, each one, and nothing else: a command that ignores a
+signal runs on, registered, until it ends or is killed. (Ctrl-C in a terminal reaches the command directly as well.)
+Without an agent the command runs unregistered until there is one; where register itself is killed, the command runs
+on and the agent removes the registration once no heartbeat has come for --ttl and a minute.
 
 Consul's own variables (CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL, CONSUL_CACERT) are read.`,
 		Flags: append([]cli.Flag{

@@ -191,17 +191,21 @@ func (t *targets) follow(ctx context.Context) error {
 	}
 }
 
+// log says once what keeps the file from being up to date, and once that it is.
 func (t *targets) log(err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
+	_, waiting := errors.AsType[notYetError](err)
 	switch {
 	case text == t.logged:
+	case waiting:
+		t.logger.Info("Targets are not all known yet; the file stays as it is", "output", t.output, "reason", err)
 	case err != nil:
 		t.logger.Error("Targets cannot be brought up to date; the file stays as it is", "output", t.output, "err", err)
 	default:
-		t.logger.Info("Targets are up to date again", "output", t.output)
+		t.logger.Info("Targets are up to date", "output", t.output)
 	}
 	t.logged = text
 }
