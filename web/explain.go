@@ -69,17 +69,29 @@ func (s *Server) apiError(w http.ResponseWriter, err error) {
 	var instance *federator.UnknownInstanceError
 	var metric *federator.UnknownMetricError
 	var notReady *federator.NotReadyError
+	status, errorType := http.StatusInternalServerError, "internal"
 	switch {
-	case errors.As(err, &instance):
-		writeJSON(w, http.StatusNotFound, envelope{Status: "error", ErrorType: "not_found", Error: s.unknownText(instance)})
-	case errors.As(err, &metric):
-		writeJSON(w, http.StatusNotFound, envelope{Status: "error", ErrorType: "not_found", Error: unknownMetricText(metric)})
+	case errors.As(err, &instance), errors.As(err, &metric):
+		status, errorType = http.StatusNotFound, "not_found"
 	case errors.As(err, &notReady):
-		writeJSON(w, http.StatusServiceUnavailable, envelope{Status: "error", ErrorType: "unavailable", Error: err.Error()})
+		status, errorType = http.StatusServiceUnavailable, "unavailable"
 	default:
 		s.options.Logger.Error("API has an error", "err", err)
-		writeJSON(w, http.StatusInternalServerError, envelope{Status: "error", ErrorType: "internal", Error: err.Error()})
 	}
+	writeJSON(w, status, envelope{Status: "error", ErrorType: errorType, Error: s.explainError(err)})
+}
+
+// explainError says what is known instead.
+func (s *Server) explainError(err error) string {
+	var instance *federator.UnknownInstanceError
+	var metric *federator.UnknownMetricError
+	switch {
+	case errors.As(err, &instance):
+		return s.unknownText(instance)
+	case errors.As(err, &metric):
+		return unknownMetricText(metric)
+	}
+	return err.Error()
 }
 
 func unknownMetricText(e *federator.UnknownMetricError) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"github.com/fedscrape/fedscrape/exposition"
 	"github.com/fedscrape/fedscrape/federator"
 )
 
@@ -23,6 +24,7 @@ var uiTemplate = template.Must(template.New("ui").Funcs(template.FuncMap{
 		}
 		return time.Since(*t).Round(time.Second).String() + " ago"
 	},
+	"number": func(n federator.Number) string { return string(exposition.AppendFloat(nil, float64(n))) },
 }).Parse(uiText))
 
 // uiPage is what ui.html shows.
@@ -30,8 +32,21 @@ type uiPage struct {
 	Version   string
 	NotReady  string
 	Instances []uiInstance
+	Explained *uiExplained
+	Home      string // where the forms go
 	Link      func(string) string
 }
+
+// uiExplained is the answer where a metric was asked for.
+type uiExplained struct {
+	Job, Instance, Metric string
+	API                   string
+	Error                 string
+	*federator.Explanation
+}
+
+// uiExplainLimit is what a person may want to read; the API gives more.
+const uiExplainLimit = 100
 
 type uiInstance struct {
 	federator.InstanceStatus
@@ -40,8 +55,8 @@ type uiInstance struct {
 }
 
 // page is the same as the API for people; it works without scripts.
-func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
-	data := uiPage{Version: version.Version, Link: s.link}
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	data := uiPage{Version: version.Version, Home: s.prefix + "/", Link: s.link, Explained: s.explained(r.URL.Query())}
 	if _, err := s.options.Federator.Workers(""); err != nil {
 		data.NotReady = err.Error()
 	}
@@ -62,7 +77,21 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = out.WriteTo(w)
+}
+
+// explained asks for the metric that the form names; nil where it names none.
+func (s *Server) explained(q url.Values) *uiExplained {
+	e := &uiExplained{Job: q.Get("job"), Instance: q.Get("instance"), Metric: q.Get("metric")}
+	if e.Metric == "" {
+		return nil
+	}
+	e.API = s.link(explainPath) + "?" + url.Values{"job": {e.Job}, "instance": {e.Instance}, "metric": {e.Metric}}.Encode()
+	var err error
+	if e.Explanation, err = s.options.Federator.Explain(e.Job, e.Instance, e.Metric, uiExplainLimit); err != nil {
+		e.Error = s.explainError(err)
+	}
+	return e
 }

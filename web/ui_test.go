@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"math"
 	"net/url"
 	"regexp"
 	"strings"
@@ -30,7 +31,7 @@ func TestPageForPeople(t *testing.T) {
 	for _, want := range []string{
 		`href="/fed/merged?instance=web1%3A8000%26x&amp;job=webapp"`, `href="/fed/metrics"`, `href="/fed/sd/instances"`, `href="/fed/sd/workers"`,
 		`href="/fed/api/v1/instances"`, "1 of 2 workers up, 3 departed", "2070 series", "last round 1m30s ago", "10.0.0.5:40001", "connection refused",
-		`class="failed"`, "0 of 0 workers up", "last round never",
+		`<form action="/fed/">`, `name="instance" value="web1:8000&amp;x"`, `class="failed"`, "0 of 0 workers up", "last round never",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s is not on the page:\n%s", want, w.Body)
@@ -78,4 +79,47 @@ func TestPageShowsNoSecret(t *testing.T) {
 	if strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "alice") {
 		t.Error("the external URL's password is on the page")
 	}
+}
+
+// TestPageExplains shows what a metric is made of to who asks by the form.
+func TestPageExplains(t *testing.T) {
+	fake := &fakeFederator{explain: func(job, instance, metric string, limit int) (*federator.Explanation, error) {
+		if job != "webapp" || instance != "web1:8000" || metric != "reqs_total" || limit != uiExplainLimit {
+			t.Errorf("asked for %q %q %q %d", job, instance, metric, limit)
+		}
+		return &federator.Explanation{Metric: metric, Type: "gauge", Mode: "sum", ModeFrom: "hint", Total: 7, Series: []federator.ExplainedSeries{{
+			Labels: map[string]string{"view": "fire"}, Value: federator.Number(math.Inf(1)), Ledger: 5,
+			Parts: []federator.ExplainedPart{{WorkerID: "17", Offset: 7, Last: 12.5, State: "departed"}},
+		}}}, nil
+	}}
+	w := ask(t, Options{Federator: fake}, "GET", "/?job=webapp&instance=web1:8000&metric=reqs_total")
+	for _, want := range []string{
+		"gauge, mode sum (by hint) in webapp web1:8000, 1 of 7 series", `view=&#34;fire&#34;`, `<td class="n">&#43;Inf</td>`, `<td class="n">5</td>`,
+		`<span class="departed" title="departed">17: 7 + 12.5</span>`, `href="/api/v1/explain?instance=web1%3A8000&amp;job=webapp&amp;metric=reqs_total"`,
+	} {
+		if w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is not on the page: %d\n%s", want, w.Code, w.Body)
+		}
+	}
+}
+
+func TestPageExplainsEscaped(t *testing.T) {
+	const evil = `"><script>alert(1)</script>`
+	fake := &fakeFederator{explain: func(_, _, metric string, _ int) (*federator.Explanation, error) {
+		if metric != evil {
+			return nil, &federator.UnknownMetricError{Metric: metric, Known: []string{evil}, Total: 1}
+		}
+		return &federator.Explanation{Type: evil, Mode: evil, ModeFrom: evil, Series: []federator.ExplainedSeries{{
+			Labels: map[string]string{evil: evil}, Parts: []federator.ExplainedPart{{WorkerID: evil, State: evil}},
+		}}}, nil
+	}}
+	f := func(metric string, least int) {
+		t.Helper()
+		w := ask(t, Options{Federator: fake}, "GET", "/?"+url.Values{"job": {evil}, "instance": {evil}, "metric": {metric}}.Encode())
+		if got := strings.Count(w.Body.String(), "script&gt;"); got < least || strings.Contains(w.Body.String(), "<script") {
+			t.Errorf("%q: shown %d times:\n%s", metric, got, w.Body)
+		}
+	}
+	f(evil, 2*9)
+	f(evil+"x", 2*2)
 }
