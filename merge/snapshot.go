@@ -4,17 +4,23 @@ package merge
 type Snapshot struct {
 	slots []Slot
 	last  []float64
+	life  uint64 // slots of a later life mean something else by now
 }
 
 // Snapshot gives the incarnation's last page.
 func (f *Fold) Snapshot(inc *Incarnation) *Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &Snapshot{inc.slots, inc.last}
+	return &Snapshot{inc.slots, inc.last, f.life}
 }
 
 // Snapshot gives the staged page.
-func (st *Stage) Snapshot() *Snapshot { return &Snapshot{st.slots, st.values} }
+func (st *Stage) Snapshot() *Snapshot {
+	f := st.inc.fold
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &Snapshot{st.slots, st.values, f.life}
+}
 
 // Gap is how a page follows another.
 type Gap struct {
@@ -32,9 +38,12 @@ func (f *Fold) Gap(st *Stage, from *Snapshot) (g Gap) {
 	f.decideLayout()
 	f.translate(st)
 	f.generation++
+	left := 0
 	for i, slot := range from.slots {
-		slot = f.target[slot]
-		f.previous[slot], f.previousMark[slot] = from.last[i], f.generation
+		if f.same(slot, from.life) {
+			slot, left = f.target[slot], left+1
+			f.previous[slot], f.previousMark[slot] = from.last[i], f.generation
+		}
 	}
 	for i, slot := range st.slots {
 		if f.mark[slot] == f.generation || !f.fallIsReset(slot) {
@@ -49,8 +58,10 @@ func (f *Fold) Gap(st *Stage, from *Snapshot) (g Gap) {
 	}
 	for _, slot := range from.slots {
 		slot = f.target[slot]
-		g.Fell = g.Fell || f.mark[slot] != f.generation && f.fallIsReset(slot) && !f.synthesized(slot)
+		lacks := f.previousMark[slot] == f.generation && f.mark[slot] != f.generation
+		g.Fell = g.Fell || lacks && f.fallIsReset(slot) && !f.synthesized(slot)
 	}
+	g.Fell = g.Fell || left == 0 && len(from.slots) > 0 // all of it was let go
 	return g
 }
 
