@@ -45,13 +45,15 @@ func (e *NotReadyError) Error() string { return e.Reason }
 
 // InstanceStatus is an instance as GET /api/v1/instances shows it.
 type InstanceStatus struct {
-	Job              string         `json:"job"`
-	Instance         string         `json:"instance"`
-	Series           int            `json:"series"`
-	Departed         int            `json:"departed"`
-	LastRound        *time.Time     `json:"lastRound"`
-	LastRoundSeconds float64        `json:"lastRoundSeconds"`
-	Workers          []WorkerStatus `json:"workers"`
+	Job              string     `json:"job"`
+	Instance         string     `json:"instance"`
+	Series           int        `json:"series"`
+	Departed         int        `json:"departed"`
+	LastRound        *time.Time `json:"lastRound"`
+	LastRoundSeconds float64    `json:"lastRoundSeconds"`
+	// LedgerError is why the ledger lacks what the last page shows.
+	LedgerError string         `json:"ledgerError,omitempty"`
+	Workers     []WorkerStatus `json:"workers"`
 }
 
 // WorkerStatus is a present worker as GET /api/v1/instances shows it.

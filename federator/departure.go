@@ -9,7 +9,11 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	}
 	delete(in.members, m.worker.Key)
 	certain := reason == reasonGoodbye || reason == reasonReplaced
-	in.fold.Depart(m.inc, now, certain)
+	apart := !certain
+	if reason == reasonGoodbye && m.mayLive() {
+		m.goodbye, apart = now, true
+	}
+	in.fold.Depart(m.inc, now, !apart)
 	if certain {
 		id := identity{
 			Start: m.start, At: now, Goodbye: reason == reasonGoodbye,
@@ -19,7 +23,8 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 			id.Replaced = m.worker.Address
 		}
 		in.folded.remember(m.worker.Key, id)
-	} else {
+	}
+	if apart {
 		in.departed[m.worker.Key] = m
 	}
 	if len(in.members) == 0 {
@@ -40,10 +45,14 @@ func (in *Instance) countDeparture(reason string) {
 
 // settle folds what has been apart for long enough, and forgets identities that are old.
 func (in *Instance) settle(now time.Time) {
+	in.foldGone(now)
 	in.fold.FoldExpired(now)
 	for key, m := range in.departed {
 		if !in.fold.Keeps(m.inc) {
 			delete(in.departed, key)
+			if m.waits() {
+				continue // its goodbye is remembered
+			}
 			in.folded.remember(key, identity{Start: m.start, At: now, ServiceID: m.worker.ServiceID})
 		}
 	}

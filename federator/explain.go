@@ -57,7 +57,11 @@ func (f *Federator) Explain(job, instance, metric string, limit int) (*Explanati
 	if err != nil {
 		return nil, err
 	}
-	e, err := in.fold.Explain(metric, limit, time.Now())
+	return explain(in.fold, metric, limit)
+}
+
+func explain(fold *merge.Fold, metric string, limit int) (*Explanation, error) {
+	e, err := fold.Explain(metric, limit, time.Now())
 	if err != nil {
 		return nil, err
 	}

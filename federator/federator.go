@@ -21,7 +21,7 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Lookup     Lookup
 	// Ledger keeps what must not be forgotten; the caller closes it, after Close. nil is memory.
-	Ledger ledger.Store
+	Ledger ledger.Ledger
 }
 
 // Federator owns the instances of all jobs. It is safe for concurrent use.
@@ -29,7 +29,8 @@ type Federator struct {
 	logger  *slog.Logger
 	metrics *metrics
 	lookup  Lookup
-	ledger  ledger.Store
+	ledger  ledger.Ledger
+	clock   clock
 
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
@@ -40,6 +41,10 @@ type Federator struct {
 	jobs      []*Job            // in the order of the configuration
 	updates   map[string]update // by job name
 	instances map[instanceKey]*Instance
+	// orphans are instances of jobs that are not configured any more: kept for instance_retention.
+	orphans map[instanceKey]*Instance
+	// settled are the jobs whose discovery has answered in this process.
+	settled map[string]bool
 }
 
 type instanceKey struct{ job, instance string }
@@ -57,7 +62,8 @@ func New(o Options) *Federator {
 	}
 	f := &Federator{
 		logger: o.Logger, metrics: newMetrics(o.Registerer), lookup: o.Lookup, ledger: o.Ledger,
-		updates: map[string]update{}, instances: map[instanceKey]*Instance{},
+		updates: map[string]update{}, instances: map[instanceKey]*Instance{}, orphans: map[instanceKey]*Instance{},
+		settled: map[string]bool{}, clock: clock{started: time.Now()},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	o.Registerer.MustRegister(f)
@@ -79,12 +85,17 @@ func (f *Federator) Close() {
 	}
 }
 
-// Apply takes a configuration: the jobs in their order. Instances of jobs that keep their name stay as they are.
+// Apply takes a configuration: the jobs in their order. Instances of jobs that keep their name stay as they are. The
+// first one reads the ledger.
 func (f *Federator) Apply(jobs []*Job) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.jobs
+	if old == nil {
+		f.restore(jobs)
+	}
 	f.jobs = jobs
+	f.adoptOrphans(time.Now())
 	for _, j := range old {
 		if j.Close != nil {
 			j.Close()
@@ -149,17 +160,45 @@ func (f *Federator) distribute(now time.Time, reconfigured bool) {
 		}
 	}
 	for k, list := range members {
-		in := f.instances[k]
-		if in == nil {
-			in = newInstance(f, k, owner[k], now)
-			f.instances[k] = in
-		}
+		in := f.instance(k, owner[k], now)
 		in.setWorkers(owner[k], list, !unsure[owner[k]], reconfigured, now)
 	}
 	for k, in := range f.instances {
 		if members[k] == nil {
 			f.empty(k, in, unsure, reconfigured, now)
 		}
+	}
+	for job := range unsure {
+		f.settled[job.Name] = f.settled[job.Name] || !unsure[job]
+	}
+}
+
+// instance gives a known instance, one that waited for its job to come back, or a new one.
+func (f *Federator) instance(k instanceKey, job *Job, now time.Time) *Instance {
+	in := f.instances[k]
+	if in == nil {
+		if in = f.orphans[k]; in == nil {
+			in = newInstance(f, k, job, now)
+		}
+		in.reopen()
+		delete(f.orphans, k)
+		f.instances[k] = in
+	}
+	return in
+}
+
+// adoptOrphans makes the instances of jobs that are configured again known. The ledger may name jobs that are not.
+func (f *Federator) adoptOrphans(now time.Time) {
+	for k, in := range f.orphans {
+		name := in.jobName()
+		if f.job(name) == nil || f.instances[k] != nil {
+			in.close(now)
+			f.metrics.forget(name)
+			continue
+		}
+		in.reopen()
+		delete(f.orphans, k)
+		f.instances[k] = in
 	}
 }
 
@@ -169,7 +208,9 @@ func (f *Federator) empty(k instanceKey, in *Instance, unsure map[*Job]bool, rec
 	if job == nil {
 		in.close(now)
 		delete(f.instances, k)
-		f.logger.Warn("Job is no longer configured: its instance is forgotten", "job", k.job, "instance", k.instance)
+		f.orphans[k] = in
+		f.logger.Warn("Job is no longer configured: its instance is not served, and forgotten after instance_retention unless the job comes back",
+			"job", k.job, "instance", k.instance, "instance_retention", in.retention())
 		return
 	}
 	in.setWorkers(job, nil, !unsure[job], reconfigured, now)
@@ -214,7 +255,10 @@ func (f *Federator) find(job, instance string) (*Instance, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if in := f.instances[instanceKey{job, instance}]; in != nil {
-		return in, nil
+		if in.isOpen() {
+			return in, nil
+		}
+		return in, f.answered(in.jobName())
 	}
 	if err := f.answered(""); err != nil {
 		return nil, err

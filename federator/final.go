@@ -71,6 +71,9 @@ func (f *Federator) ownerOf(job, instance string) (*Job, *Instance) {
 	return nil, nil
 }
 
+// finalKeyPrefix begins the key of a worker that no registry knows.
+const finalKeyPrefix = "final\x00"
+
 // lookUp asks the registry for a worker that is not known. An authenticated request is believed without it.
 func (f *Federator) lookUp(ctx context.Context, job *Job, final *Final) (discovery.Worker, error) {
 	var found []discovery.Worker
@@ -85,7 +88,7 @@ func (f *Federator) lookUp(ctx context.Context, job *Job, final *Final) (discove
 	}
 	switch {
 	case final.Authenticated:
-		w := discovery.Worker{ServiceID: final.ServiceID, Key: "final\x00" + final.ServiceID}
+		w := discovery.Worker{ServiceID: final.ServiceID, Key: finalKeyPrefix + final.ServiceID}
 		w.Job, w.Instance, w.WorkerID = final.Job, final.Instance, final.ServiceID
 		w.StartTime = time.UnixMilli(int64(final.StartTime * 1000))
 		return w, nil
@@ -101,11 +104,7 @@ func (f *Federator) join(job *Job, w discovery.Worker) *Instance {
 	defer f.mu.Unlock()
 	now := time.Now()
 	k := instanceKey{w.Job, w.Instance}
-	in := f.instances[k]
-	if in == nil {
-		in = newInstance(f, k, job, now)
-		f.instances[k] = in
-	}
+	in := f.instance(k, job, now)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.byServiceID(w.ServiceID) == nil && !in.folded.byKey[w.Key].gone(&w) {
@@ -155,7 +154,11 @@ func (in *Instance) final(final *Final) error {
 	if body.N <= 0 {
 		return &FinalError{FinalTooLarge, fmt.Errorf("the page is over body_size_limit (%d bytes)", in.bodyLimit(g.job))}
 	}
-	return in.takeFinal(m, g, final, time.Now())
+	if err := in.takeFinal(m, g, final, time.Now()); err != nil {
+		return err
+	}
+	in.keepNow(false)
+	return nil
 }
 
 func (in *Instance) bodyLimit(job *Job) int64 {

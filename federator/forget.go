@@ -8,16 +8,23 @@ func (f *Federator) Forget(job, instance string) error {
 	if _, err := f.find(job, instance); err != nil {
 		return err
 	}
+	in, err := f.forgetLedger(instanceKey{job, instance})
+	if err == nil && in != nil {
+		in.keepNow(true)
+	}
+	return err
+}
+
+// forgetLedger gives the instance, nil where nothing is left of it.
+func (f *Federator) forgetLedger(k instanceKey) (*Instance, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	in := f.instances[instanceKey{job, instance}]
-	if in == nil {
-		return nil // it has gone by itself meanwhile
+	in := f.instances[k]
+	if in == nil || !in.forget(time.Now()) {
+		return in, nil
 	}
-	if in.forget(time.Now()) {
-		delete(f.instances, in.key)
-	}
-	return nil
+	delete(f.instances, k)
+	return nil, f.dropRecords(k)
 }
 
 // forget tells whether nothing is left of the instance. A worker that is only cut off is known on: when it comes

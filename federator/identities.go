@@ -3,17 +3,16 @@ package federator
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fedscrape/fedscrape/discovery"
-	"github.com/fedscrape/fedscrape/ledger"
 )
 
 // identity is what stays known of an incarnation that is folded: its part is in the sums, and cannot be taken out.
 type identity struct {
 	Start     float64   `json:"start"` // Unix seconds, 0 where it was not known
-	At        time.Time `json:"at"`
+	At        time.Time `json:"-"`
 	Goodbye   bool      `json:"goodbye"`  // it handed in its final snapshot
 	Replaced  string    `json:"replaced"` // the address at which another answers; empty where it was not replaced
 	ServiceID string    `json:"service_id"`
@@ -33,12 +32,10 @@ func (id identity) gone(w *discovery.Worker) bool {
 	return w.StartTime.IsZero() || id.Start == 0 || sameStart(id.Start, start)
 }
 
-// identities are those of an instance's folded incarnations, written to the ledger as they come. The instance's lock
-// guards them.
+// identities are those of an instance's folded incarnations. The instance's lock guards them.
 type identities struct {
-	store  ledger.Store
-	prefix string
-	logger *slog.Logger
+	clock   *clock
+	unsaved map[string][]byte // records that the ledger does not have yet; nil: to be deleted
 
 	byKey  map[string]identity
 	finals map[string]identity // of those that said goodbye, by service ID
@@ -51,24 +48,29 @@ type aged struct {
 	at  time.Time
 }
 
-// openIdentities reads what the ledger has of an instance.
-func openIdentities(store ledger.Store, k instanceKey, logger *slog.Logger) *identities {
-	ids := &identities{
-		store: store, prefix: "identity\x00" + k.job + "\x00" + k.instance + "\x00", logger: logger,
-		byKey: map[string]identity{}, finals: map[string]identity{},
+// identityRecord is an identity as the ledger has it: its age by the federator's clock.
+type identityRecord struct {
+	identity
+	At time.Duration `json:"at"`
+}
+
+func newIdentities(c *clock) *identities {
+	return &identities{clock: c, unsaved: map[string][]byte{}, byKey: map[string]identity{}, finals: map[string]identity{}}
+}
+
+// restore takes a record of the ledger. After the last one comes sort.
+func (ids *identities) restore(key string, value []byte) error {
+	var r identityRecord
+	if err := json.Unmarshal(value, &r); err != nil {
+		return fmt.Errorf("read the identity of the folded worker %q: %w", key, err)
 	}
-	err := store.Load(ids.prefix, func(key string, value []byte) error {
-		var id identity
-		if err := json.Unmarshal(value, &id); err != nil {
-			return fmt.Errorf("read the record %q: %w", key, err)
-		}
-		ids.add(key[len(ids.prefix):], id)
-		return nil
-	})
-	if err != nil {
-		logger.Error("Ledger has an error; folded workers that are not read may count twice if they return", "err", err)
-	}
-	return ids
+	r.identity.At = ids.clock.time(r.At)
+	ids.add(key, r.identity)
+	return nil
+}
+
+func (ids *identities) sort() {
+	slices.SortFunc(ids.queue, func(a, b aged) int { return a.at.Compare(b.at) })
 }
 
 func (ids *identities) add(key string, id identity) {
@@ -82,15 +84,29 @@ func (ids *identities) add(key string, id identity) {
 // remember keeps the identity of an incarnation that is folded now.
 func (ids *identities) remember(key string, id identity) {
 	ids.add(key, id)
-	value, err := json.Marshal(id)
-	if err == nil {
-		var batch ledger.Batch
-		batch.Put(ids.prefix+key, value)
-		err = ids.store.Append(&batch)
+	ids.unsaved[key] = mustJSON(identityRecord{id, ids.clock.at(id.At)})
+}
+
+// again takes back what could not be saved; what changed since counts.
+func (ids *identities) again(records map[string][]byte) {
+	for key, value := range records {
+		if _, newer := ids.unsaved[key]; !newer {
+			ids.unsaved[key] = value
+		}
 	}
-	if err != nil {
-		ids.logger.Error("Ledger has an error; the folded worker is remembered in memory only", "err", err)
+}
+
+// forget takes back that an incarnation is gone.
+func (ids *identities) forget(key string) {
+	id, known := ids.byKey[key]
+	if !known {
+		return
 	}
+	delete(ids.byKey, key)
+	if id.Goodbye {
+		delete(ids.finals, id.ServiceID)
+	}
+	ids.unsaved[key] = nil
 }
 
 // handedIn tells whether the final snapshot of this life of a worker was taken before.
@@ -102,24 +118,11 @@ func (ids *identities) handedIn(serviceID string, start float64) bool {
 // expire forgets what is older than retention. It looks at nothing younger, so that a round costs the same after ten
 // thousand recycled workers as after one.
 func (ids *identities) expire(now time.Time, retention time.Duration) {
-	var batch ledger.Batch
 	n := 0
 	for ; n < len(ids.queue) && now.Sub(ids.queue[n].at) > retention; n++ {
-		key := ids.queue[n].key
-		id := ids.byKey[key]
-		if !id.At.Equal(ids.queue[n].at) {
-			continue
+		if key := ids.queue[n].key; ids.byKey[key].At.Equal(ids.queue[n].at) {
+			ids.forget(key)
 		}
-		delete(ids.byKey, key)
-		if id.Goodbye {
-			delete(ids.finals, id.ServiceID)
-		}
-		batch.Delete(ids.prefix + key)
 	}
-	if ids.queue = ids.queue[n:]; batch.Len() == 0 {
-		return
-	}
-	if err := ids.store.Append(&batch); err != nil {
-		ids.logger.Error("Ledger has an error; old identities stay in it", "err", err)
-	}
+	ids.queue = ids.queue[n:]
 }

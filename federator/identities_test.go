@@ -3,35 +3,37 @@ package federator
 import (
 	"testing"
 	"time"
-
-	"github.com/prometheus/common/promslog"
-
-	"github.com/fedscrape/fedscrape/ledger"
 )
 
-// TestIdentitiesOutliveTheirInstance reads back what a first instance wrote, and forgets what is old.
-func TestIdentitiesOutliveTheirInstance(t *testing.T) {
-	store, k, logger := ledger.NewMemory(), instanceKey{"webapp", "web1"}, promslog.NewNopLogger()
-	begun := time.Unix(1_800_000_000, 0)
-	ids := openIdentities(store, k, logger)
-	ids.remember("a", identity{Start: 100, At: begun, Goodbye: true, ServiceID: "webapp-1"})
-	ids.remember("b", identity{Start: 200, At: begun.Add(time.Hour), ServiceID: "webapp-2"})
-	ids.remember("a", identity{Start: 100, At: begun.Add(2 * time.Hour), Goodbye: true, ServiceID: "webapp-1"}) // again: the younger counts
-	for _, ids := range []*identities{ids, openIdentities(store, k, logger)} {
-		if !ids.handedIn("webapp-1", 100.4) || ids.handedIn("webapp-1", 150) || ids.handedIn("webapp-2", 200) {
-			t.Error("who said goodbye is not told")
-		}
-		if id, ok := ids.byKey["b"]; !ok || id.Goodbye || id.Start != 200 {
-			t.Errorf("b is %+v", id)
+// Identities of folded incarnations come back from their records with their age, and go with their retention.
+func TestIdentitiesComeBack(t *testing.T) {
+	begun := time.Unix(1_000, 0)
+	before := &clock{started: begun}
+	ids := newIdentities(before)
+	ids.remember("old", identity{ServiceID: "a", Goodbye: true, Start: 7, At: begun})
+	ids.remember("young", identity{ServiceID: "b", At: begun.Add(time.Hour)})
+
+	after := &clock{started: begun.Add(1000 * time.Hour)} // the federator was away, or the clock was set
+	if err := after.resume(before.record(begun.Add(2 * time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	back := newIdentities(after)
+	for _, key := range []string{"young", "old"} {
+		if err := back.restore(key, ids.unsaved[key]); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if other := openIdentities(store, instanceKey{"webapp", "web10"}, logger); len(other.byKey) != 0 {
-		t.Errorf("another instance has %v", other.byKey)
+	back.sort()
+	if !back.handedIn("a", 7) || back.handedIn("b", 0) {
+		t.Errorf("finals: %v", back.finals)
 	}
-	ids.expire(begun.Add(4*time.Hour), 150*time.Minute)
-	for _, ids := range []*identities{ids, openIdentities(store, k, logger)} {
-		if _, old := ids.byKey["b"]; old || len(ids.byKey) != 1 || len(ids.queue) != 1 || !ids.handedIn("webapp-1", 100) {
-			t.Errorf("after 4h: %+v, queue %v", ids.byKey, ids.queue)
-		}
+	now := after.started
+	back.expire(now, 2*time.Hour+time.Minute)
+	if len(back.byKey) != 2 {
+		t.Errorf("time without a federator makes old: %v", back.byKey)
+	}
+	back.expire(now, 90*time.Minute)
+	if _, old := back.byKey["old"]; old || len(back.byKey) != 1 || back.unsaved["old"] != nil || len(back.unsaved) != 1 {
+		t.Errorf("after its retention: %v, to be written: %v", back.byKey, back.unsaved)
 	}
 }

@@ -127,6 +127,7 @@ func (in *Instance) identify(m *member, g *ingest, now time.Time) error {
 	}
 	start := g.startTime()
 	in.takeOver(m, g, start, now)
+	in.afterLoss(m, start)
 	switch {
 	case m.folded.Start > 0 && start > 0 && !sameStart(m.folded.Start, start):
 		in.fold.SetBase(m.inc, false) // another process than the folded one, under the same key

@@ -40,6 +40,15 @@ type Instance struct {
 	counts   counts
 	conflict map[conflictKey]bool // as of the last round
 	closed   bool                 // its job is gone, and the job's metrics with it
+
+	// open: the workers are known, be it that discovery has answered or that the ledger named them.
+	open bool
+
+	writing       chan struct{} // holds one token while the ledger is written
+	saved         time.Time     // when the records were last; zero: never
+	saveBegun     time.Time
+	savedDeparted map[string]bool // keys of the departed workers' records in the ledger
+	degraded      error           // why the ledger does not have what the last page shows
 }
 
 // counts are the instance's own counters.
@@ -62,7 +71,8 @@ func newInstance(f *Federator, k instanceKey, job *Job, now time.Time) *Instance
 	return &Instance{
 		federator: f, key: k, logger: f.logger.With("job", k.job, "instance", k.instance),
 		job: job, fold: merge.New(job.Merge), table: exposition.NewTable(maxLines), members: map[string]*member{},
-		departed: map[string]*member{}, folded: openIdentities(f.ledger, k, f.logger), idle: now,
+		departed: map[string]*member{}, folded: newIdentities(&f.clock), idle: now,
+		writing: make(chan struct{}, 1), savedDeparted: map[string]bool{},
 		counts: counts{departed: map[string]int{}}, conflict: map[conflictKey]bool{},
 	}
 }
@@ -79,22 +89,39 @@ func (in *Instance) workerLabel() string {
 	return in.job.Merge.WorkerLabel
 }
 
+func (in *Instance) retention() time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.job.Merge.InstanceRetention
+}
+
+// isOpen tells whether the instance's workers are known, so that it can be served.
+func (in *Instance) isOpen() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.open
+}
+
 // setWorkers takes the list of those that are registered. sure says that the list is whole; reconfigured, that who
 // is missing was removed by configuration and not by its own end.
 func (in *Instance) setWorkers(job *Job, list []discovery.Worker, sure, reconfigured bool, now time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.setJob(job)
+	in.open = in.open || sure
 	registered := make(map[string]bool, len(list))
 	for i := range list {
 		registered[list[i].Key] = true
 	}
 	in.addWorkers(list, now)
 	for key, m := range in.members {
-		m.registered = registered[key]
+		m.registered = registered[key] || m.registered && !sure
 		if !m.registered && sure && (reconfigured || !m.identified()) {
 			in.depart(m, reasonVanished, now)
 		}
+	}
+	for key, m := range in.departed {
+		m.registered = registered[key] || m.registered && !sure
 	}
 	in.nameWorkers()
 }
@@ -139,17 +166,22 @@ func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
 		m.worker = *w
 		return m
 	}
-	if m := in.departed[w.Key]; m != nil && in.fold.Return(m.inc) {
+	old := in.departed[w.Key]
+	if old != nil && !old.waits() && in.fold.Return(old.inc) {
 		delete(in.departed, w.Key)
-		m.worker, m.failures = *w, 0
-		m.state, m.since = stateNew, now
-		in.members[w.Key] = m
+		old.worker, old.failures = *w, 0
+		old.state, old.since = stateNew, now
+		in.members[w.Key] = old
 		in.logger.Info("Worker is back", "worker_id", w.WorkerID, "address", w.Address)
-		return m
+		return old
 	}
 	id, folded := in.folded.byKey[w.Key]
 	if folded && id.gone(w) {
 		return nil // its registration is what is left of it
+	}
+	if old != nil {
+		old.registered = false // it said goodbye, and this is another life under the same ID
+		in.foldGone(now)
 	}
 	m := in.join(w, folded, now)
 	m.folded = id
@@ -162,8 +194,8 @@ func (in *Instance) join(w *discovery.Worker, base bool, now time.Time) *member 
 	if !w.StartTime.IsZero() {
 		born = w.StartTime
 	}
-	m := &member{worker: *w, state: stateNew, since: now, registered: true}
-	m.inc = in.fold.Add(merge.Spec{Key: w.Key, WorkerID: w.WorkerID, Born: born, Base: base})
+	m := &member{worker: *w, state: stateNew, since: now, registered: true, lost: in.mayBeFromBeforeLoss(w)}
+	m.inc = in.fold.Add(merge.Spec{Key: w.Key, WorkerID: w.WorkerID, Born: born, Base: base || m.lost})
 	in.members[w.Key] = m
 	in.counts.started++
 	return m
@@ -212,6 +244,13 @@ func (in *Instance) close(now time.Time) {
 		in.depart(m, reasonVanished, now)
 	}
 	in.closed = true
+}
+
+// reopen takes an instance back whose job is there again.
+func (in *Instance) reopen() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = false
 }
 
 func (in *Instance) appendWorkers(list []discovery.Worker) []discovery.Worker {

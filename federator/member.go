@@ -1,6 +1,7 @@
 package federator
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/fedscrape/fedscrape/discovery"
@@ -22,6 +23,10 @@ type member struct {
 	name   string // the worker ID on pages
 	shared bool   // another present worker has the same worker ID
 	folded identity
+	// lost says that it may have counted before a ledger was lost; its first page tells.
+	lost   bool
+	kept   json.RawMessage // its record as JSON, which was made of keptAs
+	keptAs memberRecord
 
 	state      string
 	since      time.Time
@@ -34,7 +39,8 @@ type member struct {
 	predecessor *member
 	superseded  bool
 
-	port *port // where several processes may answer at its address
+	port    *port     // where several processes may answer at its address
+	goodbye time.Time // when it handed in its final snapshot, while it is still registered
 
 	fetch    *fetch // under way
 	failures int    // rounds in a row

@@ -17,6 +17,9 @@ type metrics struct {
 	departed *prometheus.CounterVec
 	resets   *prometheus.CounterVec
 	finals   *prometheus.CounterVec
+
+	ledgerErrors *prometheus.CounterVec
+	ledgerWrites prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -40,8 +43,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		finals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fedscrape_finals_total", Help: "Final snapshots that were handed in, by what became of them.",
 		}, []string{"job", "result"}),
+		ledgerErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fedscrape_ledger_errors_total", Help: "Operations of the ledger that had an error.",
+		}, []string{"op"}),
+		ledgerWrites: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "fedscrape_ledger_write_duration_seconds", Help: "How long it took to write what a page shows.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
+		}),
 	}
-	reg.MustRegister(m.rounds, m.duration, m.departed, m.resets, m.finals)
+	for _, op := range ledgerOps {
+		m.ledgerErrors.WithLabelValues(op)
+	}
+	reg.MustRegister(m.rounds, m.duration, m.departed, m.resets, m.finals, m.ledgerErrors, m.ledgerWrites)
 	return m
 }
 
@@ -62,6 +75,9 @@ func (m *metrics) add(job string) {
 	m.finals.WithLabelValues(job, finalOK)
 }
 
+// ledgerOps are what can go wrong with the ledger.
+var ledgerOps = []string{"append", "forget", "page", "read", "set_aside"}
+
 // forget drops the series of a job that is no longer configured.
 func (m *metrics) forget(job string) {
 	m.scrapes.Forget(job)
@@ -77,6 +93,8 @@ var (
 	workersDesc   = prometheus.NewDesc("fedscrape_workers", "Present workers by state.", []string{"job", "state"}, nil)
 	conflictsDesc = prometheus.NewDesc("fedscrape_conflicts",
 		"What present workers disagree on, or what was not taken from them, by kind.", []string{"job", "kind"}, nil)
+	degradedDesc = prometheus.NewDesc("fedscrape_ledger_degraded", "Whether the ledger lacks what some page shows.", nil, nil)
+	sizeDesc     = prometheus.NewDesc("fedscrape_ledger_size_bytes", "What the ledger takes on disk.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -84,6 +102,8 @@ func (f *Federator) Describe(ch chan<- *prometheus.Desc) {
 	ch <- instancesDesc
 	ch <- workersDesc
 	ch <- conflictsDesc
+	ch <- degradedDesc
+	ch <- sizeDesc
 }
 
 // Collect implements prometheus.Collector with what is counted when it is asked for.
@@ -101,12 +121,17 @@ func (f *Federator) Collect(ch chan<- prometheus.Metric) {
 			conflicts[[2]string{name, kind}] = 0
 		}
 	}
+	degraded := 0
 	for _, in := range f.all() {
-		in.count(instances, workers, conflicts)
+		if in.count(instances, workers, conflicts) {
+			degraded = 1
+		}
 	}
 	gauge := func(desc *prometheus.Desc, n int, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), labels...)
 	}
+	gauge(degradedDesc, degraded)
+	ch <- prometheus.MustNewConstMetric(sizeDesc, prometheus.GaugeValue, float64(f.ledger.Size()))
 	for job, n := range instances {
 		gauge(instancesDesc, n, job)
 	}

@@ -60,17 +60,37 @@ func (in *Instance) Gather(ctx context.Context) (*Page, error) {
 
 // early makes a page for a caller who cannot wait for the round.
 func (in *Instance) early(r *round) (*Page, error) {
+	keeps := in.turn()
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.round != r {
-		return r.page, r.err
-	}
-	if in.federator.ctx.Err() != nil {
+	if in.round != r || in.federator.ctx.Err() != nil {
+		defer in.mu.Unlock()
+		if keeps {
+			<-in.writing
+		}
+		if in.round != r {
+			return r.page, r.err
+		}
 		return nil, errClosed
 	}
+	page, err := in.show(keeps)
+	return page, err
+}
+
+// show makes the page as of now, and returns when the ledger has what it shows. It takes the instance's lock locked,
+// and gives it back unlocked.
+func (in *Instance) show(keeps bool) (*Page, error) {
+	now := time.Now()
 	in.giveUp()
-	in.settle(time.Now())
-	return in.render(time.Now())
+	in.settle(now)
+	page, err := in.render(now)
+	if !keeps {
+		in.mu.Unlock()
+		return page, err
+	}
+	k := in.collect(true, now)
+	in.mu.Unlock()
+	in.keep(k)
+	return page, err
 }
 
 // giveUp counts those who have not answered yet as failed for the page that is made now.
@@ -172,6 +192,7 @@ func (in *Instance) startFetches() (quick, slow []*fetch) {
 			quick = append(quick, m.fetch)
 		}
 	}
+	in.askGone(time.Now())
 	return quick, slow
 }
 
@@ -194,11 +215,14 @@ func (in *Instance) startFetch(m *member) {
 
 // finish takes the end of a request: the page is committed, or the worker has failed.
 func (in *Instance) finish(m *member, ing *ingest, err error) {
-	if in.members[m.worker.Key] != m {
-		return // departed meanwhile: what it counted is settled
-	}
 	if in.federator.ctx.Err() != nil {
 		return
+	}
+	if in.departed[m.worker.Key] == m && m.waits() {
+		in.finishGone(m, ing, err)
+	}
+	if in.members[m.worker.Key] != m {
+		return // departed meanwhile: what it counted is settled
 	}
 	if err == nil {
 		err = in.commit(m, ing, time.Now())
@@ -256,17 +280,21 @@ var errNoAnswer = &scraper.Error{
 
 // endRound makes the page of a round, for those who wait for it.
 func (in *Instance) endRound(r *round) {
+	keeps := in.turn()
 	in.mu.Lock()
-	defer in.mu.Unlock()
 	if in.federator.ctx.Err() != nil { // that Close cut the requests off says nothing about the workers
+		defer in.mu.Unlock()
+		if keeps {
+			<-in.writing
+		}
 		r.err, in.round = errClosed, nil
 		close(r.done)
 		return
 	}
+	r.page, r.err = in.show(keeps)
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	now := time.Now()
-	in.giveUp()
-	in.settle(now)
-	r.page, r.err = in.render(now)
 	in.page, in.pageErr, in.last, in.took = r.page, r.err, now, now.Sub(r.begun)
 	in.round = nil
 	in.countRound(r)

@@ -1,6 +1,9 @@
 package federator
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // status gives the instance as the API shows it.
 func (in *Instance) status() InstanceStatus {
@@ -10,14 +13,21 @@ func (in *Instance) status() InstanceStatus {
 		Job: in.key.job, Instance: in.key.instance, Series: in.fold.Series(), Departed: in.fold.Kept(),
 		LastRound: timeOrNil(in.last), LastRoundSeconds: in.took.Seconds(), Workers: []WorkerStatus{},
 	}
+	if in.degraded != nil {
+		s.LedgerError = in.degraded.Error()
+	}
 	for _, m := range in.byName() {
-		s.Workers = append(s.Workers, WorkerStatus{
-			WorkerID: m.name, ServiceID: m.worker.ServiceID, Address: m.worker.Address, State: m.state,
-			Since: m.since.UTC(), LastScrape: timeOrNil(m.lastTry), ScrapeSeconds: m.took.Seconds(), Bytes: m.bytes,
-			Samples: m.samples, Error: m.err,
-		})
+		s.Workers = append(s.Workers, m.status())
 	}
 	return s
+}
+
+func (m *member) status() WorkerStatus {
+	return WorkerStatus{
+		WorkerID: cmp.Or(m.name, m.worker.WorkerID), ServiceID: m.worker.ServiceID, Address: m.worker.Address, State: m.state,
+		Since: m.since.UTC(), LastScrape: timeOrNil(m.lastTry), ScrapeSeconds: m.took.Seconds(), Bytes: m.bytes,
+		Samples: m.samples, Error: m.err,
+	}
 }
 
 func timeOrNil(t time.Time) *time.Time {
@@ -28,8 +38,8 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-// count adds the instance to the federator's own gauges.
-func (in *Instance) count(instances map[string]int, workers, conflicts map[[2]string]int) {
+// count adds the instance to the federator's own gauges, and tells whether the ledger lacks what it shows.
+func (in *Instance) count(instances map[string]int, workers, conflicts map[[2]string]int) (degraded bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	instances[in.job.Name]++
@@ -39,4 +49,5 @@ func (in *Instance) count(instances map[string]int, workers, conflicts map[[2]st
 	for kind, n := range in.conflictCounts() {
 		conflicts[[2]string{in.job.Name, kind}] += n
 	}
+	return in.degraded != nil
 }

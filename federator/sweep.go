@@ -3,7 +3,11 @@ package federator
 import (
 	"context"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/fedscrape/fedscrape/ledger"
 )
 
 // maxSweeps is how many rounds that nobody asked for run at once.
@@ -25,7 +29,8 @@ func (f *Federator) Run(ctx context.Context) error {
 
 // sweep starts the rounds that are due, and says when to look again.
 func (f *Federator) sweep(now time.Time) time.Duration {
-	next, under := time.Second, 0
+	next, under, saves := time.Second, 0, 0
+	f.forgetOrphans(now)
 	list := f.all()
 	for _, in := range list {
 		if in.sweeping() {
@@ -36,6 +41,10 @@ func (f *Federator) sweep(now time.Time) time.Duration {
 		if in.over(now) {
 			f.forget(in, now)
 			continue
+		}
+		if saves < maxSweeps && in.saveDue(now) {
+			saves++
+			in.saveBeside()
 		}
 		wait := in.sweepDue(now)
 		if wait > 0 {
@@ -50,6 +59,18 @@ func (f *Federator) sweep(now time.Time) time.Duration {
 	return max(next, 10*time.Millisecond)
 }
 
+// forgetOrphans forgets instances whose job was taken out of the configuration too long ago.
+func (f *Federator) forgetOrphans(now time.Time) {
+	f.mu.Lock()
+	list := slices.Collect(maps.Values(f.orphans))
+	f.mu.Unlock()
+	for _, in := range list {
+		if in.over(now) {
+			f.forget(in, now)
+		}
+	}
+}
+
 // over tells whether the instance has had no present worker for instance_retention.
 func (in *Instance) over(now time.Time) bool {
 	in.mu.Lock()
@@ -61,11 +82,32 @@ func (in *Instance) over(now time.Time) bool {
 func (f *Federator) forget(in *Instance, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.instances[in.key] == in && in.over(now) {
-		delete(f.instances, in.key)
-		in.folded.expire(now, 0)
-		in.logger.Info("Instance is forgotten: it had no worker for instance_retention", "instance_retention", in.job.Merge.InstanceRetention)
+	if f.instances[in.key] != in && f.orphans[in.key] != in || !in.over(now) {
+		return
 	}
+	delete(f.instances, in.key)
+	delete(f.orphans, in.key)
+	in.logger.Info("Instance is forgotten: it had no worker for instance_retention", "instance_retention", in.retention())
+	if err := f.dropRecords(in.key); err != nil {
+		f.metrics.ledgerErrors.WithLabelValues("forget").Inc()
+		in.logger.Error("Ledger has an error: it keeps an instance that is forgotten", "err", err)
+	}
+}
+
+// dropRecords takes all that there is of an instance out of the ledger. The records go first: a page without them is
+// not read.
+func (f *Federator) dropRecords(k instanceKey) error {
+	var batch ledger.Batch
+	if err := f.ledger.Load(k.prefix(), func(key string, _ []byte) error {
+		batch.Delete(key)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := f.ledger.Append(&batch); err != nil {
+		return err
+	}
+	return f.ledger.ForgetPage(k.prefix())
 }
 
 // sweepDue tells how long nobody may still ask before a sweep: 1.5 intervals after the last round, for each instance

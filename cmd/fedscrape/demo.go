@@ -92,9 +92,14 @@ func (d *demo) run(ctx context.Context) (err error) {
 }
 
 // serve runs the federator as `fedscrape serve` does.
-func (d *demo) serve(ctx context.Context, logger *slog.Logger) error {
+func (d *demo) serve(ctx context.Context, logger *slog.Logger) (err error) {
+	dir, err := os.MkdirTemp("", "fedscrape-demo-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the demo's ledger: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s := &service{
-		logger: logger, load: d.config, listen: []string{d.web},
+		logger: logger, load: d.config, listen: []string{d.web}, ledgerPath: dir,
 		opened: func(address string) { d.opened <- address },
 	}
 	return s.run(ctx)

@@ -17,7 +17,7 @@ func ledgerCommand() *cli.Command {
 		Usage:  "work on what departed workers have left",
 		Action: noCommand,
 		Subcommands: []*cli.Command{
-			forgetCommand(),
+			dumpCommand(), forgetCommand(),
 		},
 	}
 }

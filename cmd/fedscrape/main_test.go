@@ -137,7 +137,7 @@ func workerCommand(ts *testscript.TestScript, _ bool, args []string) {
 
 // signal NAME: signals the script's last background command.
 func signalCommand(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT}
+	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}
 	commands := ts.BackgroundCmds()
 	ts.Check(commands[len(commands)-1].Process.Signal(signals[args[0]]))
 }

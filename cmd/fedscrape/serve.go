@@ -20,7 +20,6 @@ import (
 	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/discovery/publish"
 	"github.com/fedscrape/fedscrape/federator"
-	"github.com/fedscrape/fedscrape/ledger"
 	"github.com/fedscrape/fedscrape/web"
 )
 
@@ -48,7 +47,7 @@ Then give Prometheus http_sd_configs with the URL http://HOST:9390/sd/instances.
 			&cli.StringFlag{Name: "web.external-url", EnvVars: env("web.external-url"), Usage: "`URL` under which others reach the federator; its path is put before all endpoints"},
 			&cli.BoolFlag{Name: "web.enable-lifecycle", EnvVars: env("web.enable-lifecycle"), Usage: "allow POST /-/reload"},
 			&cli.StringFlag{Name: "registry.listen-address", EnvVars: env("registry.listen-address"), Usage: "`ADDRESS` to serve, in-process, the part of the Consul agent's HTTP API that workers need; none: use a real Consul"},
-			&cli.StringFlag{Name: "ledger.path", Value: "./fedscrape-data", EnvVars: env("ledger.path"), Usage: "`DIRECTORY` of the ledger; empty: in memory, which is all that this version has"},
+			&cli.StringFlag{Name: "ledger.path", Value: "./fedscrape-data", EnvVars: env("ledger.path"), Usage: "`DIRECTORY` of the ledger, of one federator each; empty: in memory, and a restart resets merged counters"},
 		}, logFlags()...),
 		Action: serve,
 	}
@@ -66,14 +65,12 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	// Until the durable ledger is there, a restart of the federator begins anew: say it where an operator looks.
-	logger.Warn("The ledger is in memory only in this version: a restart of the federator resets merged counters to what present workers show",
-		"ledger.path", c.String("ledger.path"))
 	file := c.String("config.file")
 	s := &service{
 		logger: logger, load: func() (*config.Config, error) { return config.Load(file) },
 		listen: c.StringSlice("web.listen-address"), webConfig: c.String("web.config.file"), external: external,
 		lifecycle: c.Bool("web.enable-lifecycle"), registry: c.String("registry.listen-address"),
+		ledgerPath: c.String("ledger.path"),
 	}
 	return s.run(c.Context)
 }
@@ -98,6 +95,8 @@ type service struct {
 	external  *url.URL
 	lifecycle bool
 	registry  string // address; none where empty
+	// ledgerPath is a directory; in memory where empty.
+	ledgerPath string
 	// opened is called once the ports are open; nil is nothing.
 	opened func(webAddress string)
 
@@ -124,7 +123,12 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, registry.close()) }()
-	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp, Ledger: ledger.NewMemory()})
+	kept, err := openLedger(s.ledgerPath, s.logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }() // after the federator
+	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp, Ledger: kept})
 	defer s.federator.Close()
 	s.manager = discovery.NewManager(nil, s.logger, s.metrics, s.federator.Update)
 	s.publisher = s.newPublisher()

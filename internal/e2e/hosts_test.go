@@ -68,7 +68,7 @@ func startHost(t *testing.T, number int, agent string) *host {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "fedscrape.yml"), example(t, "fedscrape.yml", proxy))
 	f := &federator{url: "http://" + net.JoinHostPort(ip, port), registry: agent}
-	args := []string{"serve", "--config.file=fedscrape.yml", "--ledger.path="}
+	args := []string{"serve", "--config.file=fedscrape.yml", "--ledger.path=" + t.TempDir()}
 	switch number {
 	case 1: // behind a path, as behind a reverse proxy
 		f.url += "/fed"

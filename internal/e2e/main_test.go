@@ -141,7 +141,7 @@ func serve(t *testing.T, consul string, more string, args ...string) *federator 
 	f := &federator{registry: consul}
 	web := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
 	f.url = "http://" + web
-	args = append([]string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path="}, args...)
+	args = append([]string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path=" + t.TempDir()}, args...)
 	if consul == "" {
 		f.registry = fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
 		args = append(args, "--registry.listen-address="+f.registry)

@@ -1,0 +1,122 @@
+package federator
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fedscrape/fedscrape/ledger"
+)
+
+// sick is a ledger whose disk is full, or hangs.
+type sick struct {
+	ledger.Ledger
+	mu    sync.Mutex
+	err   error
+	delay time.Duration
+}
+
+func (s *sick) set(err error, delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err, s.delay = err, delay
+}
+
+func (s *sick) act() error {
+	s.mu.Lock()
+	delay, err := s.delay, s.err
+	s.mu.Unlock()
+	time.Sleep(delay) // fake time
+	return err
+}
+
+func (s *sick) Append(b *ledger.Batch) error {
+	if err := s.act(); err != nil {
+		return err
+	}
+	return s.Ledger.Append(b)
+}
+
+func (s *sick) WritePage(key string, page []byte) error {
+	if err := s.act(); err != nil {
+		return err
+	}
+	return s.Ledger.WritePage(key, page)
+}
+
+// inSickWorld has two workers and a ledger that the test can make ill.
+func inSickWorld(t *testing.T, test func(w *world, s *sick)) {
+	inWorld(t, nil, func(w *world) {
+		s := &sick{Ledger: w.ledger}
+		w.ledger = s
+		w.restart()
+		two(w)
+		w.want("x_total", "12")
+		test(w, s)
+	})
+}
+
+// A full disk lets the page go out, says so where people look, and what was not written is written when there is room.
+func TestFullDisk(t *testing.T) {
+	inSickWorld(t, func(w *world, s *sick) {
+		s.set(errors.New("no space left on device"), 0)
+		w.at("h:1", answer{page: counter(6, 100)})
+		w.refuse("h:2")
+		w.deregister("w2")
+		w.want("x_total", "13")
+		w.want("fedscrape_ledger_degraded", "1")
+		if w.metric("fedscrape_ledger_degraded") != 1 || w.metric("fedscrape_ledger_errors_total") < 2 {
+			t.Error("the metrics do not show it")
+		}
+		if e := w.federator.Instances()[0].LedgerError; e != "no space left on device" {
+			t.Errorf("the API says %q", e)
+		}
+		if n := w.logged("Ledger has an error"); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		s.set(nil, 0)
+		w.value("x_total")
+		w.want("fedscrape_ledger_degraded", "none")
+		w.restart()
+		w.want("x_total", "13")
+	})
+}
+
+// A disk that hangs costs a page a second, and the next ones nothing. The state that is written in the end is whole.
+func TestHungDisk(t *testing.T) {
+	inSickWorld(t, func(w *world, s *sick) {
+		s.set(nil, 5*time.Minute)
+		for i, want := range []time.Duration{time.Second, 0, 0} {
+			begun := time.Now()
+			w.at("h:1", answer{page: counter(float64(6+i), 100)})
+			w.value("x_total")
+			if took := time.Since(begun); took != want {
+				t.Errorf("page %d took %s", i, took)
+			}
+		}
+		w.want("fedscrape_ledger_degraded", "1")
+		s.set(nil, 0)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		w.want("x_total", "15")
+		w.value("x_total")
+		w.want("fedscrape_ledger_degraded", "none")
+		w.restart()
+		w.want("x_total", "15")
+	})
+}
+
+// A page is shown after what it shows is in the ledger: a hang of less than a second delays it.
+func TestPageWaitsForTheLedger(t *testing.T) {
+	inSickWorld(t, func(w *world, s *sick) {
+		s.set(nil, 300*time.Millisecond)
+		begun := time.Now()
+		w.value("x_total")
+		if took := time.Since(begun); took != 300*time.Millisecond {
+			t.Errorf("took %s", took)
+		}
+		w.want("fedscrape_ledger_degraded", "none")
+	})
+}

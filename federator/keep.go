@@ -1,0 +1,243 @@
+package federator
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fedscrape/fedscrape/ledger"
+	"github.com/fedscrape/fedscrape/merge"
+)
+
+// keepTimeout is how long a page waits for the ledger: a disk that hangs must not take the metrics with it.
+const keepTimeout = time.Second
+
+// saveInterval is how often what is not urgent is saved beside the pages: ages, and the names of new lines, which
+// every page carries until then.
+const saveInterval = time.Minute
+
+var errSlowLedger = errors.New("a write takes longer than 1s")
+
+// keeping is what is to be written of an instance.
+type keeping struct {
+	batch ledger.Batch
+	save  *merge.Save // nil: no records
+	ids   map[string][]byte
+	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
+	departed map[string]bool
+	page     *[]byte // nil: none
+}
+
+// pages are the buffers of what is written with each page.
+var pages = sync.Pool{New: func() any { return new([]byte) }}
+
+// turn waits until an earlier write of the instance has ended, so that an older state never follows a newer one. It
+// gives up after keepTimeout, at once where a write hangs already: then the page goes out alone.
+func (in *Instance) turn() bool {
+	select {
+	case in.writing <- struct{}{}:
+		return true
+	default:
+	}
+	in.mu.Lock()
+	hangs := errors.Is(in.degraded, errSlowLedger)
+	in.mu.Unlock()
+	if hangs {
+		return false
+	}
+	timer := time.NewTimer(keepTimeout)
+	defer timer.Stop()
+	select {
+	case in.writing <- struct{}{}:
+		return true
+	case <-timer.C:
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.noteLedger("page", errSlowLedger)
+		return false
+	}
+}
+
+// collect gathers what a page that was rendered now shows: first of all what departed.
+func (in *Instance) collect(withPage bool, now time.Time) *keeping {
+	k := &keeping{}
+	if in.saved.IsZero() || in.fold.Unsaved() || len(in.folded.unsaved) > 0 {
+		in.collectRecords(k, now)
+	}
+	if withPage {
+		head := &pageRecord{headRecord: in.head()}
+		for _, m := range in.sorted() {
+			head.Members = append(head.Members, m.record())
+		}
+		k.page = pages.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
+		*k.page = appendPage((*k.page)[:0], head, in.fold.AppendPage)
+	}
+	return k
+}
+
+func (in *Instance) head() headRecord {
+	return headRecord{
+		JobName: in.job.Name, Started: in.counts.started, Resets: in.counts.resets, Lost: in.counts.lost,
+		Departed: in.departures(), Idle: in.federator.clock.at(in.idle),
+	}
+}
+
+// collectRecords gathers the records that changed.
+func (in *Instance) collectRecords(k *keeping, now time.Time) {
+	prefix := in.key.prefix()
+	put := func(key string, value []byte) {
+		if value == nil {
+			k.batch.Delete(prefix + key)
+		} else {
+			k.batch.Put(prefix+key, value)
+		}
+	}
+	k.save = in.fold.Save(now)
+	for key, value := range k.save.Put {
+		put(foldPrefix+key, value)
+	}
+	for _, key := range k.save.Delete {
+		put(foldPrefix+key, nil)
+	}
+	k.ids = in.folded.unsaved
+	in.folded.unsaved = map[string][]byte{}
+	for key, value := range k.ids {
+		put(identityPrefix+key, value)
+	}
+	in.collectDeparted(k, put)
+	put(headKey, mustJSON(in.head()))
+	k.batch.Put(clockKey, in.federator.clock.record(now))
+}
+
+// collectDeparted gathers the workers that may return. A record stays as long as the fold has the incarnation, also
+// while it is present again: an older page does not know that it is.
+func (in *Instance) collectDeparted(k *keeping, put func(string, []byte)) {
+	k.departed = map[string]bool{}
+	for _, m := range in.departed {
+		key := memberKey(m.inc)
+		k.departed[key] = true
+		if !in.savedDeparted[key] {
+			put(key, m.record())
+		}
+	}
+	for _, inc := range in.fold.Incarnations() {
+		if key := memberKey(inc); in.savedDeparted[key] {
+			k.departed[key] = true
+		}
+	}
+	for key := range in.savedDeparted {
+		if !k.departed[key] {
+			put(key, nil)
+		}
+	}
+}
+
+func memberKey(inc *merge.Incarnation) string { return fmt.Sprintf("%s%d", memberPrefix, inc.UID()) }
+
+// keep writes, and waits for it for keepTimeout. The turn is given back when the write has ended.
+func (in *Instance) keep(k *keeping) {
+	done := make(chan struct{})
+	if !in.federator.spawn(func() {
+		defer func() { <-in.writing; close(done) }()
+		in.write(k)
+	}) {
+		<-in.writing
+		return
+	}
+	timer := time.NewTimer(keepTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.noteLedger("page", errSlowLedger)
+	}
+}
+
+// write does the writing: records first, as the page that shows them must not come before them.
+func (in *Instance) write(k *keeping) {
+	begun := time.Now()
+	op, err := "append", in.append(k)
+	if err == nil && k.page != nil {
+		if err = in.federator.ledger.WritePage(in.key.prefix(), *k.page); err == nil {
+			in.fold.Paged()
+		} else {
+			op = "page"
+		}
+	}
+	if k.page != nil {
+		pages.Put(k.page)
+	}
+	in.federator.metrics.ledgerWrites.Observe(time.Since(begun).Seconds())
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.noteLedger(op, err)
+}
+
+func (in *Instance) append(k *keeping) error {
+	if k.save == nil {
+		return nil
+	}
+	err := in.federator.ledger.Append(&k.batch)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err != nil {
+		in.folded.again(k.ids)
+		return err
+	}
+	in.fold.Saved(k.save)
+	in.saved, in.savedDeparted = time.Now(), k.departed
+	return nil
+}
+
+// noteLedger counts an error, and says once when the ledger fails and when it is well again.
+func (in *Instance) noteLedger(op string, err error) {
+	if err != nil {
+		in.federator.metrics.ledgerErrors.WithLabelValues(op).Inc()
+	}
+	switch {
+	case err != nil && in.degraded == nil:
+		in.logger.Error("Ledger has an error: pages go out, but what they show is lost if the federator is killed now", "op", op, "err", err)
+	case err == nil && in.degraded != nil:
+		in.logger.Info("Ledger works again")
+	}
+	in.degraded = err
+}
+
+// saveDue tells whether something may have changed that no page waits for. It says so once an interval.
+func (in *Instance) saveDue(now time.Time) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.saved.IsZero() || now.Sub(in.saved) < saveInterval || now.Sub(in.saveBegun) < saveInterval || in.last.Before(in.saved) {
+		return false
+	}
+	in.saveBegun = now
+	return true
+}
+
+// saveBeside saves the records while no page waits for it.
+func (in *Instance) saveBeside() {
+	in.federator.spawn(func() {
+		if !in.turn() {
+			return
+		}
+		in.mu.Lock()
+		k := &keeping{}
+		in.collectRecords(k, time.Now())
+		in.mu.Unlock()
+		in.keep(k)
+	})
+}
+
+// keepNow makes durable what departed, before somebody is told that it is.
+func (in *Instance) keepNow(withPage bool) {
+	if !in.turn() {
+		return
+	}
+	in.mu.Lock()
+	k := in.collect(withPage, time.Now())
+	in.mu.Unlock()
+	in.keep(k)
+}

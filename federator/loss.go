@@ -1,0 +1,36 @@
+package federator
+
+import (
+	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
+)
+
+// mayBeFromBeforeLoss tells whether a worker that joins may have counted before a ledger was lost: then what it shows
+// first is its base, as the merged counters that had it fell to 0. Where nothing tells when it started, it is one that
+// is there when discovery answers first. Its page decides: see afterLoss.
+func (in *Instance) mayBeFromBeforeLoss(w *discovery.Worker) bool {
+	lost := in.federator.ledger.Lost()
+	switch {
+	case lost.IsZero():
+		return false
+	case !w.StartTime.IsZero():
+		return w.StartTime.Before(lost)
+	default:
+		return !in.federator.settled[in.job.Name] && lost.After(in.federator.clock.started.Add(-lossWindow))
+	}
+}
+
+// lossWindow is how long before the federator counts as started a ledger may have been lost by it.
+const lossWindow = time.Minute
+
+// afterLoss lets a worker count whole that started after the loss.
+func (in *Instance) afterLoss(m *member, start float64) {
+	if !m.lost {
+		return
+	}
+	m.lost = false
+	if start > 0 && m.folded.Start == 0 {
+		in.fold.SetBase(m.inc, time.UnixMilli(int64(start*1000)).Before(in.federator.ledger.Lost()))
+	}
+}

@@ -1,0 +1,126 @@
+package federator
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
+)
+
+// A federator that is killed goes on where its last page was, with the workers that it knew, before discovery says
+// anything.
+func TestRestartContinues(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "a:1")
+		w.register("w2", "a:2")
+		w.at("a:1", answer{page: counter(10, 5)})
+		w.at("a:2", answer{page: counter(20, 6)})
+		w.tell()
+		w.want("x_total", "30")
+		w.refuse("a:2")
+		w.deregister("w2") // vanished: kept apart
+		w.want("x_total", "30")
+		w.restart()
+		w.at("a:1", answer{page: counter(11, 5)})
+		w.want("x_total", "31") // without discovery
+		w.want(`fedscrape_workers_started_total`, "2")
+		w.at("a:2", answer{page: counter(25, 6)})
+		w.register("w2", "a:2")
+		w.tell() // it was only cut off
+		w.want("x_total", "36")
+	})
+}
+
+// Nothing is served from a fresh start before discovery has answered: Prometheus would take half the workers for all.
+func TestFreshStartWaitsForDiscovery(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "a:1")
+		w.at("a:1", answer{page: counter(10, 0)})
+		w.tell(func(u *discovery.Update) { u.Answered = false })
+		if _, err := w.gather(); !isNotReady(err) {
+			t.Errorf("got %v", err)
+		}
+		w.tell()
+		w.want("x_total", "10")
+	})
+}
+
+func isNotReady(err error) bool {
+	_, ok := errors.AsType[*NotReadyError](err)
+	return ok
+}
+
+// A goodbye is in the ledger before it is answered for.
+func TestFinalSurvivesAKill(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "a:1")
+		w.register("w2", "a:2")
+		w.at("a:1", answer{page: counter(10, 0)})
+		w.at("a:2", answer{page: counter(20, 0)})
+		w.tell()
+		w.want("x_total", "30")
+		w.wantHand("", w.hand("w2", 6, counter(25, 0)))
+		w.refuse("a:2")
+		w.restart()
+		w.tell() // its registration is what is left of it
+		w.want("x_total", "35")
+		w.wantHand("", w.hand("w2", 6, counter(25, 0))) // a retry
+		w.want("x_total", "35")
+	})
+}
+
+// Where the ledger is lost while the workers live, their first values are the base: 0 and on, no burst. A worker that
+// started after it counts whole.
+func TestLostLedger(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		old := float64(time.Now().Unix())
+		w.register("w1", "a:1")
+		w.at("a:1", answer{page: counter(10, old)})
+		w.tell()
+		w.want("x_total", "10")
+		time.Sleep(time.Hour)
+		if err := w.ledger.SetAside(errors.New("test")); err != nil {
+			t.Fatal(err)
+		}
+		w.restart()
+		w.register("w2", "a:2")
+		w.at("a:2", answer{page: counter(3, float64(time.Now().Unix()+5))})
+		w.register("w3", "a:3")
+		w.at("a:3", answer{page: counter(1000, 0)}) // nothing tells when it started
+		w.tell()
+		w.want("x_total", "3")
+		w.at("a:1", answer{page: counter(14, old)})
+		w.want("x_total", "7")
+		w.register("w4", "a:4")
+		w.at("a:4", answer{page: counter(5, 0)})
+		w.tell() // came after discovery had answered
+		w.want("x_total", "12")
+	})
+}
+
+// A job that is taken out of the configuration is forgotten after instance_retention; if it comes back before, it goes on.
+func TestJobTakenOutComesBack(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "a:1")
+		w.at("a:1", answer{page: counter(10, 0)})
+		w.tell()
+		w.want("x_total", "10")
+		for range 2 {
+			w.federator.Apply([]*Job{})
+			if _, err := w.gather(); err == nil {
+				t.Fatal("the instance of a job that is gone is served")
+			}
+			w.restart() // it is kept over a restart as well
+			w.at("a:1", answer{page: counter(12, 0)})
+			w.tell()
+			w.want("x_total", "12")
+		}
+		w.federator.Apply([]*Job{})
+		w.federator.forgetOrphans(time.Now().Add(w.job.Merge.InstanceRetention + time.Minute))
+		w.restart()
+		if _, err := w.gather(); err == nil {
+			t.Fatal("the instance was not forgotten")
+		}
+	})
+}

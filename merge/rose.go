@@ -1,0 +1,22 @@
+package merge
+
+// Rose tells whether the staged page shows that its incarnation has counted on since its last snapshot: some
+// cumulative line is higher, and none is lower.
+func (f *Fold) Rose(st *Stage) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.decideLayout()
+	f.translate(st)
+	f.scatter(st.inc)
+	rose := false
+	for i, slot := range st.slots {
+		if f.previousMark[slot] != f.generation || !f.fallIsReset(slot) {
+			continue
+		}
+		if st.values[i] < f.previous[slot] {
+			return false
+		}
+		rose = rose || st.values[i] > f.previous[slot]
+	}
+	return rose
+}
