@@ -20,8 +20,6 @@ type durable struct {
 	epoch time.Time // zero of the fold's own clock
 	asOf  time.Time // when the fold was last told what time it is
 
-	shownAt time.Time // the last Families
-
 	life         uint64 // the last that was given
 	unsavedLines []Slot // whose life no record has yet
 	tail         []byte // they, encoded; nil: anew

@@ -14,7 +14,6 @@ func (f *Fold) Families(now time.Time) []exposition.Family {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.see(now)
-	f.shownAt = now
 	f.decideLayout()
 	f.countHolders()
 	f.expire(now)

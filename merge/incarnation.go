@@ -59,8 +59,8 @@ func (inc *Incarnation) older(b *Incarnation) bool {
 // Present tells whether the incarnation is counted as there.
 func (inc *Incarnation) Present() bool { return inc.present }
 
-// drop forgets lines of the last snapshot.
-func (inc *Incarnation) drop(gone func(Slot) bool) {
+// drop forgets lines of the last snapshot, and tells whether there were some.
+func (inc *Incarnation) drop(gone func(Slot) bool) bool {
 	n := 0
 	for i, slot := range inc.slots {
 		if !gone(slot) {
@@ -68,7 +68,9 @@ func (inc *Incarnation) drop(gone func(Slot) bool) {
 			n++
 		}
 	}
+	dropped := n < len(inc.slots)
 	inc.slots, inc.last, inc.encoded = inc.slots[:n], inc.last[:n], nil
+	return dropped
 }
 
 func (inc *Incarnation) setUntyped(slot, raw Slot) {

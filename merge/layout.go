@@ -60,8 +60,9 @@ func (f *Fold) holdersOf() map[*variant][]*Incarnation {
 func (f *Fold) decideWinner(fam *family, holders map[*variant][]*Incarnation) {
 	var best *variant
 	var by *Incarnation
-	for _, v := range fam.variants {
-		if v.typ == exposition.Unknown || len(holders[v]) == 0 {
+	for typ := range exposition.StateSet + 1 { // in this order: one page may give a name two types
+		v := fam.variants[typ]
+		if v == nil || typ == exposition.Unknown || len(holders[v]) == 0 {
 			continue
 		}
 		if h := holders[v][0]; by == nil || h.present && !by.present || h.present == by.present && h.older(by) {
@@ -116,11 +117,16 @@ func (f *Fold) zero(list []*series) {
 			delete(f.extremes, slot)
 		})
 	}
+	for raw, slot := range f.target {
+		if Slot(raw) != slot && f.mark[slot] == f.generation {
+			f.beginLife(Slot(raw)) // what an untyped page said of it goes too
+		}
+	}
 	gone := func(slot Slot) bool { return f.mark[slot] == f.generation || f.mark[f.target[slot]] == f.generation }
 	for _, inc := range f.incarnations {
 		inc.offset.drop(gone)
-		if !inc.present {
-			inc.drop(gone)
+		if !inc.present && inc.drop(gone) {
+			f.learn(inc) // it has no say any more in the type of what it lost
 		}
 	}
 }

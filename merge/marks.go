@@ -44,13 +44,14 @@ const (
 	markSeconds             // and there is one
 	markLacks
 	markLedger
+	markPending
 	markEnd
 )
 
 func (f *Fold) appendSeriesMarks(dst []byte) []byte {
 	for slot := range f.lines {
 		s := f.lines[slot].series
-		if s.main() != Slot(slot) {
+		if s.first() != Slot(slot) {
 			continue
 		}
 		kind := f.seriesMark(s)
@@ -60,6 +61,9 @@ func (f *Fold) appendSeriesMarks(dst []byte) []byte {
 		dst = append(appendUint(dst, slot+1), kind)
 		if kind&markHeld != 0 {
 			dst = f.appendTime(dst, s.lastHeld)
+		}
+		if kind&markPending != 0 {
+			dst = f.appendTime(dst, s.since)
 		}
 		if kind&markSeconds != 0 {
 			dst = appendFloat(dst, s.start.seconds)
@@ -74,7 +78,7 @@ func (f *Fold) appendSeriesMarks(dst []byte) []byte {
 // seriesMark says what there is to say: of most series nothing. That a series without start times has none is found
 // out again; one that present workers have is held.
 func (f *Fold) seriesMark(s *series) (kind byte) {
-	if !s.lastHeld.IsZero() && !s.lastHeld.Equal(f.shownAt) {
+	if !s.lastHeld.IsZero() && !f.isHeld(s) {
 		kind |= markHeld
 	}
 	if s.start.decided && (s.created != noSlot || s.start.seconds != 0) {
@@ -89,7 +93,15 @@ func (f *Fold) seriesMark(s *series) (kind byte) {
 	if s.start.ledger != 0 {
 		kind |= markLedger
 	}
+	if s.pending {
+		kind |= markPending
+	}
 	return kind
+}
+
+// isHeld tells whether the next Families will find that a present worker has the series. It may not know.
+func (f *Fold) isHeld(s *series) bool {
+	return f.layout && f.held && s.variant.typ == s.variant.family.winner && f.holdersPresent[s.main()] > 0
 }
 
 func (f *Fold) readSeriesMarks(r *reader) {
@@ -101,6 +113,9 @@ func (f *Fold) readSeriesMarks(r *reader) {
 		s, kind := f.lines[slot-1].series, r.below(markEnd)
 		if kind&markHeld != 0 {
 			s.lastHeld = r.time(f)
+		}
+		if s.pending = kind&markPending != 0; s.pending {
+			s.since = r.time(f)
 		}
 		s.start.decided, s.start.ledgerLacks = kind&markStart != 0, kind&markLacks != 0
 		if kind&markSeconds != 0 {
@@ -132,16 +147,27 @@ func (f *Fold) appendFamilyMarks(dst []byte) []byte {
 func (fam *family) anySlot() Slot {
 	for typ := range exposition.StateSet + 1 {
 		if v := fam.variants[typ]; v != nil && len(v.series) > 0 {
-			return v.series[0].anySlot()
+			return v.series[0].first()
 		}
 	}
 	return noSlot
 }
 
-func (s *series) anySlot() (slot Slot) {
-	slot = noSlot
-	s.slots(func(other Slot) { slot = other })
-	return slot
+// first gives one of the series' slots, always the same as long as it has it.
+func (s *series) first() Slot {
+	switch {
+	case s.value != noSlot:
+		return s.value
+	case s.count != noSlot:
+		return s.count
+	case s.sum != noSlot:
+		return s.sum
+	case len(s.buckets) > 0:
+		return s.buckets[0].slot
+	case len(s.quantiles) > 0:
+		return s.quantiles[0].slot
+	}
+	return s.created
 }
 
 func (f *Fold) readFamilyMarks(r *reader) {
@@ -209,7 +235,7 @@ func (f *Fold) readMarks(m marks) error {
 		if f.lines[slot].series != f.nobody {
 			f.known[slot] = known[slot/8]&(1<<(slot%8)) != 0
 			f.shown[slot] = shown[slot]
-			f.lines[slot].series.pending = f.lines[slot].series.pending && !f.known[slot]
+			f.lines[slot].series.pending = false
 		}
 	}
 	f.readSeriesMarks(r)
