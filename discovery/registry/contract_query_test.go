@@ -126,7 +126,7 @@ func passingAndTags(t *testing.T, p *peer) {
 	f("node-meta=consul-version:1.22.7", "pt-1", "pt-2", "pt-3")
 	f("node-meta=rack:1")
 	sameCount(t, p.ok(t, http.MethodGet, "/v1/catalog/service/pt?tag=a&tag=b", ""), 1)
-	sameJSON(t, p.ok(t, http.MethodGet, "/v1/catalog/services?node-meta=rack:1", "").body, `{}`)
+	p.sameJSON(t, p.ok(t, http.MethodGet, "/v1/catalog/services?node-meta=rack:1", "").body, `{}`)
 	var names map[string][]string
 	if err := json.Unmarshal([]byte(p.ok(t, http.MethodGet, "/v1/catalog/services", "").body), &names); err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func filters(t *testing.T, p *peer) {
 	f(`Service.ID not matches "1"`, "fi-2")
 	f(`"fi" in Service.ID`, "fi-1", "fi-2")
 	f(`Service.EnableTagOverride == false`, "fi-1", "fi-2")
-	f(`Node.Node == "n1"`, "fi-1", "fi-2")
+	f(`Node.Node == "`+p.node+`"`, "fi-1", "fi-2")
 	f(`Node.Node == "n2"`)
 	f(`Node.Meta.rack == 1`)
 	f(`Checks.Status == "warning"`, "fi-1")
@@ -190,7 +190,7 @@ func filters(t *testing.T, p *peer) {
 	f(`not Service.ID == "fi-1" and Service.ID == "fi-1"`)
 	f(`Service.ID == "fi-1" or Service.ID == "fi-2" and Service.ID == "no"`, "fi-1")
 	f(`(Service.ID == "fi-1" or Service.ID == "fi-2") and Service.Tags is empty`, "fi-2")
-	sameCount(t, p.ok(t, http.MethodGet, "/v1/catalog/service/fi?filter="+url.QueryEscape(`ServiceMeta.instance == "web1" and Node == n1`), ""), 1)
+	sameCount(t, p.ok(t, http.MethodGet, "/v1/catalog/service/fi?filter="+url.QueryEscape(`ServiceMeta.instance == "web1" and Node == "`+p.node+`"`), ""), 1)
 }
 
 func badFilters(t *testing.T, p *peer) {
@@ -221,6 +221,7 @@ func gzipped(t *testing.T, p *peer) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Accept-Encoding", accept)
+		req.Header.Set("X-Consul-Token", p.token)
 		resp, err := p.http.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -251,20 +252,24 @@ func selfAndLeader(t *testing.T, p *peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]any{"NodeName": "n1", "Datacenter": "dc1", "Server": true, "Version": "1.22.7"} {
+	for key, want := range map[string]any{"NodeName": p.node, "Datacenter": "dc1", "Server": p.server, "Version": "1.22.7"} {
 		if self["Config"][key] != want {
 			t.Errorf("Config.%s is %v", key, self["Config"][key])
 		}
 	}
-	if self["Member"]["Name"] != "n1" || self["Member"]["Addr"] != "127.0.0.1" || self["Member"]["Status"] != 1.0 {
+	if self["Member"]["Name"] != p.node || self["Member"]["Addr"] != p.ip || self["Member"]["Status"] != 1.0 {
 		t.Errorf("Member is %v", self["Member"])
 	}
-	if a := p.ok(t, http.MethodGet, "/v1/status/leader", ""); !strings.HasPrefix(a.body, `"127.0.0.1:`) {
+	if a := p.ok(t, http.MethodGet, "/v1/status/leader", ""); !strings.HasPrefix(a.body, `"127.0.0.`) {
 		t.Errorf("leader %s", a.body)
 	}
 }
 
 func tokensAccepted(t *testing.T, p *peer) {
+	if p.token != "" {
+		tokensRequired(t, p)
+		return
+	}
 	for _, header := range [][2]string{{"X-Consul-Token", "secret"}, {"Authorization", "Bearer secret"}} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/v1/health/service/x", nil)
 		if err != nil {
@@ -277,6 +282,22 @@ func tokensAccepted(t *testing.T, p *peer) {
 		}
 		if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d", header[0], resp.StatusCode)
+		}
+	}
+}
+
+// tokensRequired: without a token there is an answer, and it is empty. It must not be read as "nobody is there".
+func tokensRequired(t *testing.T, p *peer) {
+	p.register(t, `{"Name":"secret"}`)
+	stranger := *p
+	stranger.token = ""
+	a := stranger.ok(t, http.MethodGet, "/v1/health/service/secret", "")
+	if a.body != "[]" {
+		t.Errorf("%s", a.body)
+	}
+	for _, path := range []string{"agent/service/register", "agent/service/deregister/secret"} {
+		if a := stranger.do(t, http.MethodPut, "/v1/"+path, `{"Name":"secret"}`); a.status != http.StatusForbidden {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}
 }

@@ -107,11 +107,11 @@ func registrationAccepted(t *testing.T, p *peer) {
 	p.ok(t, http.MethodPut, "/v1/agent/service/deregister/yes", "")
 }
 
-const recordedNode = `{"ID": "some node", "Node": "n1", "Address": "127.0.0.1", "Datacenter": "dc1", "TaggedAddresses": {"lan": "127.0.0.1",
-	"lan_ipv4": "127.0.0.1", "wan": "127.0.0.1", "wan_ipv4": "127.0.0.1"}, "Meta": {"consul-network-segment": "", "consul-version": "1.22.7"},
+const recordedNode = `{"ID": "some node", "Node": "NODE", "Address": "NODE-IP", "Datacenter": "dc1", "TaggedAddresses": {"lan": "NODE-IP",
+	"lan_ipv4": "NODE-IP", "wan": "NODE-IP", "wan_ipv4": "NODE-IP"}, "Meta": {"consul-network-segment": "", "consul-version": "1.22.7"},
 	"CreateIndex": 11, "ModifyIndex": 15}`
 
-const recordedNodeCheck = `{"Node": "n1", "CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing", "Notes": "",
+const recordedNodeCheck = `{"Node": "NODE", "CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing", "Notes": "",
 	"Output": "Agent alive and reachable", "ServiceID": "", "ServiceName": "", "ServiceTags": [], "Type": "", "Interval": "", "Timeout": "",
 	"ExposedPort": 0, "Definition": {}, "CreateIndex": 11, "ModifyIndex": 11}`
 
@@ -123,12 +123,12 @@ const recordedServices = `{"ID": "form-0", "Service": "form", "Tags": [], "Addre
 const recordedService1 = `{"ID": "form-1", "Service": "form", "Tags": ["fedscrape"], "Address": "127.0.0.1", "TaggedAddresses": {"lan_ipv4":
 	{"Address": "127.0.0.1", "Port": 8000}, "wan_ipv4": {"Address": "127.0.0.1", "Port": 8000}}, "Meta": {"instance": "web1"}, "Port": 8000, ` + recordedTail
 
-const recordedCheck1 = `{"Node": "n1", "CheckID": "service:form-1", "Name": "Service 'form' check", "Status": "passing", "Notes": "", "Output": "",
+const recordedCheck1 = `{"Node": "NODE", "CheckID": "service:form-1", "Name": "Service 'form' check", "Status": "passing", "Notes": "", "Output": "",
 	"ServiceID": "form-1", "ServiceName": "form", "ServiceTags": ["fedscrape"], "Type": "ttl", "Interval": "", "Timeout": "", "ExposedPort": 0,
 	"Definition": {}, "CreateIndex": 41, "ModifyIndex": 41}`
 
-const recordedFlat = `"ID": "some node", "Node": "n1", "Address": "127.0.0.1", "Datacenter": "dc1", "TaggedAddresses": {"lan": "127.0.0.1",
-	"lan_ipv4": "127.0.0.1", "wan": "127.0.0.1", "wan_ipv4": "127.0.0.1"}, "NodeMeta": {"consul-network-segment": "", "consul-version": "1.22.7"},
+const recordedFlat = `"ID": "some node", "Node": "NODE", "Address": "NODE-IP", "Datacenter": "dc1", "TaggedAddresses": {"lan": "NODE-IP",
+	"lan_ipv4": "NODE-IP", "wan": "NODE-IP", "wan_ipv4": "NODE-IP"}, "NodeMeta": {"consul-network-segment": "", "consul-version": "1.22.7"},
 	"ServiceKind": "", "ServicePorts": null, "ServiceSocketPath": "", "ServiceEnableTagOverride": false, "ServiceProxy": {"Mode": "",
 	"MeshGateway": {}, "Expose": {}}, "ServiceConnect": {}, "ServiceLocality": null, "ServiceWeights": {"Passing": 1, "Warning": 1},
 	"CreateIndex": 42, "ModifyIndex": 42`
@@ -143,7 +143,7 @@ func entriesForm(t *testing.T, p *peer) {
 		if contentType := a.header.Get("Content-Type"); contentType != "application/json" {
 			t.Errorf("%s: type %q", path, contentType)
 		}
-		sameJSON(t, a.body, want)
+		p.sameJSON(t, a.body, want)
 	}
 	f("/v1/health/service/form", `[{"Node": `+recordedNode+`, "Service": `+recordedServices+`, "Checks": [`+recordedNodeCheck+`]},
 		{"Node": `+recordedNode+`, "Service": `+recordedService1+`, "Checks": [`+recordedNodeCheck+`, `+recordedCheck1+`]}]`)
@@ -157,10 +157,10 @@ func entriesForm(t *testing.T, p *peer) {
 	f("/v1/agent/services?filter=ID==%22form-0%22", `{"form-0": {"ID": "form-0", "Service": "form", "Tags": [], "Meta": {}, "Port": 0, "Address": "",
 		"Weights": {"Passing": 1, "Warning": 1}, "EnableTagOverride": false, "Datacenter": "dc1"}}`)
 	f("/v1/agent/checks?filter=ServiceName==form", `{"service:form-1": `+recordedCheck1+`}`)
-	f("/v1/health/node/n1?filter=ServiceName==form", `[`+recordedCheck1+`]`)
-	f("/v1/health/node/n1?filter=CheckID==serfHealth", `[`+recordedNodeCheck+`]`)
-	f("/v1/catalog/node/n1?filter=Service==form", `{"Node": `+recordedNode+`, "Services": {"form-0": `+recordedServices+`, "form-1": `+recordedService1+`}}`)
-	f("/v1/catalog/node-services/n1?filter=Service==form", `{"Node": `+recordedNode+`, "Services": [`+recordedServices+`, `+recordedService1+`]}`)
+	f("/v1/health/node/"+p.node+"?filter=ServiceName==form", `[`+recordedCheck1+`]`)
+	f("/v1/health/node/"+p.node+"?filter=CheckID==serfHealth", `[`+recordedNodeCheck+`]`)
+	f("/v1/catalog/node/"+p.node+"?filter=Service==form", `{"Node": `+recordedNode+`, "Services": {"form-0": `+recordedServices+`, "form-1": `+recordedService1+`}}`)
+	f("/v1/catalog/node-services/"+p.node+"?filter=Service==form", `{"Node": `+recordedNode+`, "Services": [`+recordedServices+`, `+recordedService1+`]}`)
 	f("/v1/catalog/services?filter=ServiceName==form", `{"form": ["fedscrape"]}`)
 }
 
@@ -179,16 +179,16 @@ func goClientRoundTrip(t *testing.T, p *peer) {
 	}
 	p.wantStatus(t, "goclient", "warning", "ok")
 	entry := p.entries(t, "goclient")[0]
-	if entry.Node.Node != "n1" || entry.Service.Port != 8001 || entry.Service.Meta["worker_id"] != "0" || entry.Service.CreateIndex == 0 {
+	if entry.Node.Node != p.node || entry.Service.Port != 8001 || entry.Service.Meta["worker_id"] != "0" || entry.Service.CreateIndex == 0 {
 		t.Errorf("entry %+v %+v", entry.Node, entry.Service)
 	}
-	if name, err := agent.NodeName(); name != "n1" || err != nil {
+	if name, err := agent.NodeName(); name != p.node || err != nil {
 		t.Errorf("node %q: %v", name, err)
 	}
 	if leader, err := p.client.Status().Leader(); leader == "" || err != nil {
 		t.Errorf("leader %q: %v", leader, err)
 	}
-	if _, meta, err := p.client.Catalog().NodeServiceList("n1", nil); err != nil || meta.LastIndex == 0 || !meta.KnownLeader {
+	if _, meta, err := p.client.Catalog().NodeServiceList(p.node, nil); err != nil || meta.LastIndex == 0 || !meta.KnownLeader {
 		t.Errorf("node services: %+v %v", meta, err)
 	}
 	if err := agent.ServiceDeregister("goclient-h-1-0badcafe"); err != nil {
@@ -201,7 +201,7 @@ func taggedAddressesDerived(t *testing.T, p *peer) {
 	f := func(body, want string) {
 		t.Helper()
 		p.register(t, body)
-		sameJSON(t, p.ok(t, http.MethodGet, "/v1/agent/service/tagged", "").body, `{"ID": "tagged", "Service": "tagged", "Tags": [], "Meta": {}, "Port": 9,
+		p.sameJSON(t, p.ok(t, http.MethodGet, "/v1/agent/service/tagged", "").body, `{"ID": "tagged", "Service": "tagged", "Tags": [], "Meta": {}, "Port": 9,
 			"Weights": {"Passing": 1, "Warning": 1}, "EnableTagOverride": false, "ContentHash": "", "Datacenter": "dc1", `+want+`}`)
 	}
 	f(`{"Name":"tagged","Port":9,"Address":"::1"}`, `"Address": "::1", "TaggedAddresses": {"lan_ipv6": {"Address": "::1", "Port": 9}, "wan_ipv6": {"Address": "::1", "Port": 9}}`)

@@ -3,7 +3,9 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -19,16 +21,28 @@ import (
 	"github.com/fedscrape/fedscrape/internal/realbin"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "64"); err != nil { // most of what these tests do is waiting
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
-// contract is what both the embedded registry and a real Consul must do. Each case states Consul's answer as recorded
-// from the real one, and uses service names of its own.
+// contract is what the embedded registry and every real Consul must do. Each case states Consul's answer as recorded
+// from a real one, and uses service names of its own: the cases run at the same time.
 var contract = map[string]func(*testing.T, *peer){}
 
-// peer is one of the two.
+// contractAlone are the cases that others would disturb: they watch the whole node. They run first, one by one.
+var contractAlone = map[string]func(*testing.T, *peer){}
+
+// peer is one of them.
 type peer struct {
 	url    string
 	node   string
+	ip     string // the node's
+	server bool   // false: a client agent
+	token  string // of an agent that denies by default
 	http   *http.Client
 	client *consulapi.Client
 	// A service with DeregisterCriticalServiceAfter "1s" is gone no sooner and no later than this after it turned
@@ -38,33 +52,78 @@ type peer struct {
 
 func TestContractEmbedded(t *testing.T) {
 	t.Parallel()
-	server := New(Options{Node: "n1", ReapFloor: time.Second, ReapInterval: 200 * time.Millisecond})
-	web := httptest.NewServer(server.Handler())
+	url := embedded(t, Options{Node: "n1", ReapFloor: time.Second, ReapInterval: 200 * time.Millisecond})
+	runContract(t, &peer{url: url, node: "n1", ip: "127.0.0.1", server: true, reapFloor: time.Second, reapLimit: 5 * time.Second})
+}
+
+// embedded runs a registry as the program does, until the test ends.
+func embedded(t *testing.T, opts Options) (url string) {
+	t.Helper()
+	server := New(opts)
+	web := httptest.NewUnstartedServer(nil)
+	web.Config = server.HTTPServer()
+	web.Start()
 	t.Cleanup(web.Close)
 	t.Cleanup(server.Close)
-	runContract(t, &peer{url: web.URL, node: "n1", reapFloor: time.Second, reapLimit: 5 * time.Second})
+	return web.URL
 }
 
 func TestContractConsul(t *testing.T) {
 	t.Parallel()
 	addr := realbin.StartConsul(t, realbin.ConsulOptions{Node: "n1"})
-	runContract(t, &peer{url: "http://" + addr, node: "n1", reapFloor: time.Minute, reapLimit: 100 * time.Second})
+	runContract(t, &peer{url: "http://" + addr, node: "n1", ip: "127.0.0.1", server: true, reapFloor: time.Minute, reapLimit: 100 * time.Second})
+}
+
+// TestContractConsulClient asks a client agent, which is what runs on most hosts, with the server elsewhere.
+func TestContractConsulClient(t *testing.T) {
+	t.Parallel()
+	agents := realbin.ConsulCluster(t, 2)
+	ip, _, err := net.SplitHostPort(agents[1].Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runContract(t, &peer{url: "http://" + agents[1].Addr, node: "node2", ip: ip})
+}
+
+// TestContractConsulACL asks an agent that denies everything without a token.
+func TestContractConsulACL(t *testing.T) {
+	t.Parallel()
+	const token = "5b7b1c4e-0a6c-4a9e-9d0c-1f2e3d4c5b6a"
+	addr := realbin.StartConsul(t, realbin.ConsulOptions{Node: "n1", HCL: `acl {
+		enabled = true
+		default_policy = "deny"
+		tokens { initial_management = "` + token + `", agent = "` + token + `", default = "` + token + `" }
+	}`})
+	p := &peer{url: "http://" + addr, node: "n1", ip: "127.0.0.1", server: true, token: token, http: http.DefaultClient}
+	defer http.DefaultClient.CloseIdleConnections()
+	p.ok(t, http.MethodPut, "/v1/agent/token/default", `{"Token":""}`) // it was for who awaited the agent's start
+	runContract(t, p)
 }
 
 func runContract(t *testing.T, p *peer) {
 	t.Helper()
-	transport := &http.Transport{DisableCompression: true}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	p.http = &http.Client{Transport: transport}
 	var err error
-	if p.client, err = consulapi.NewClient(&consulapi.Config{Address: p.url, HttpClient: p.http}); err != nil {
+	if p.client, err = consulapi.NewClient(&consulapi.Config{Address: p.url, HttpClient: p.http, Token: p.token}); err != nil {
 		t.Fatal(err)
 	}
 	reaped := p.startReaping(t)
-	for name, run := range contract {
+	for name, run := range contractAlone {
 		t.Run(name, func(t *testing.T) { run(t, p) })
 	}
-	t.Run("reaping", func(t *testing.T) { p.finishReaping(t, reaped) })
+	t.Run("together", func(t *testing.T) {
+		for name, run := range contract {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(t, p)
+			})
+		}
+	})
+	if p.reapLimit > 0 {
+		t.Run("reaping", func(t *testing.T) { p.finishReaping(t, reaped) })
+	}
 }
 
 // answer is what a peer said.
@@ -102,13 +161,18 @@ func (p *peer) send(ctx context.Context, method, path, body string) (a answer) {
 	if err != nil {
 		return answer{err: err}
 	}
+	if p.token != "" {
+		req.Header.Set("X-Consul-Token", p.token)
+	}
 	resp, err := p.http.Do(req)
 	if err != nil {
 		return answer{err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(text), time.Since(start), err}
+	// A client agent puts this before what its server says.
+	own := strings.TrimPrefix(string(text), "rpc error making call: ")
+	return answer{resp.StatusCode, resp.Header, own, time.Since(start), err}
 }
 
 // ok sends a request that must succeed.
@@ -260,8 +324,9 @@ func (p *peer) staysBlocked(t *testing.T, path string, change func()) {
 }
 
 // sameJSON compares a body with what was recorded, indexes and the node's own description apart.
-func sameJSON(t *testing.T, got, want string) {
+func (p *peer) sameJSON(t *testing.T, got, want string) {
 	t.Helper()
+	want = strings.NewReplacer("NODE-IP", p.ip, "NODE", p.node).Replace(want)
 	var g, w any
 	if err := json.Unmarshal([]byte(got), &g); err != nil {
 		t.Fatalf("%v: %s", err, got)

@@ -10,12 +10,12 @@ import (
 )
 
 func init() {
-	contract["who is woken by what"] = wakeUps
+	contractAlone["who is woken by what"] = wakeUps
 	contract["heartbeats wake nobody"] = heartbeatsWakeNobody
 	contract["identical registration wakes nobody"] = identicalWakesNobody
 	contract["one registration, one wake-up"] = oneWakeUp
 	contract["last entry removed while blocked"] = lastEntryRemoved
-	contract["absent service"] = absentService
+	contractAlone["absent service"] = absentService
 	contract["filter and tag do not keep from waking"] = filteredWakes
 	contract["index of another history"] = foreignIndex
 	contract["Go client blocks"] = goClientBlocks
@@ -33,15 +33,15 @@ func wakeUps(t *testing.T, p *peer) {
 	const health, catalog = "/v1/health/service/wake", "/v1/catalog/service/wake"
 	p.wakes(t, health, warn)
 	p.wakes(t, health+"?passing", pass)
-	p.wakes(t, "/v1/health/node/n1", warn)
+	p.wakes(t, "/v1/health/node/"+p.node, warn)
 	p.staysBlocked(t, catalog, func() { pass(); warn() })
 	for _, path := range []string{health, catalog, health + "?stale", health + "?consistent"} {
 		p.wakesNot(t, path, func() { other(); goes() })
 	}
 	p.staysBlocked(t, "/v1/health/service/wake-absent", func() { other(); goes() })
-	p.wakesNot(t, "/v1/health/node/n1", other)
+	p.wakesNot(t, "/v1/health/node/"+p.node, other)
 	goes()
-	for _, path := range []string{"/v1/catalog/services", "/v1/catalog/node/n1", "/v1/catalog/node-services/n1"} {
+	for _, path := range []string{"/v1/catalog/services", "/v1/catalog/node/" + p.node, "/v1/catalog/node-services/" + p.node} {
 		p.wakesNot(t, path, func() { warn(); pass() })
 		p.wakes(t, path, other)
 		p.wakes(t, path, goes)
@@ -72,11 +72,12 @@ func identicalWakesNobody(t *testing.T, p *peer) {
 	})
 }
 
+// oneWakeUp: with ACLs on, an agent has been seen to tell its service and the check one after the other.
 func oneWakeUp(t *testing.T, p *peer) {
 	a := p.wakes(t, "/v1/health/service/once", func() {
 		p.register(t, `{"Name":"once","Check":{"TTL":"60s","Status":"passing"}}`)
 	})
-	if now := p.ok(t, http.MethodGet, "/v1/health/service/once", ""); now.index() != a.index() {
+	if now := p.ok(t, http.MethodGet, "/v1/health/service/once", ""); now.index() != a.index() && p.token == "" {
 		t.Errorf("woken with index %d, then %d: service and check were two changes", a.index(), now.index())
 	}
 }
@@ -101,8 +102,8 @@ func absentService(t *testing.T, p *peer) {
 	a := p.wakes(t, "/v1/health/service/absent", func() { p.register(t, `{"Name":"absent"}`) })
 	sameCount(t, a, 1)
 	p.wakes(t, "/v1/catalog/service/absent-2", func() { p.register(t, `{"Name":"absent-2"}`) })
-	sameJSON(t, p.ok(t, http.MethodGet, "/v1/catalog/node/absent", "").body, `null`)
-	sameJSON(t, p.ok(t, http.MethodGet, "/v1/catalog/node-services/absent", "").body, `{"Node": null, "Services": null}`)
+	p.sameJSON(t, p.ok(t, http.MethodGet, "/v1/catalog/node/absent", "").body, `null`)
+	p.sameJSON(t, p.ok(t, http.MethodGet, "/v1/catalog/node-services/absent", "").body, `{"Node": null, "Services": null}`)
 }
 
 func filteredWakes(t *testing.T, p *peer) {

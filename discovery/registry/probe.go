@@ -39,7 +39,7 @@ type prober struct {
 	end   context.CancelFunc
 	// check is whose status the probe sets, nil after the end; guarded by Server.mu.
 	check *check
-	// Results in a row; guarded by Server.mu.
+	// Results in a row, which begin at what it takes: the first result counts at once. Guarded by Server.mu.
 	successes, failures int
 }
 
@@ -49,7 +49,7 @@ func (s *Server) startProbe(c *check) {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.life)
-	p := &prober{probe: c.probe, end: cancel, check: c}
+	p := &prober{probe: c.probe, end: cancel, check: c, successes: c.probe.successesToPass, failures: c.probe.failuresToFail}
 	c.prober = p
 	s.state.probers++
 	s.inFlight.Go(func() { s.runProbe(ctx, p) })
