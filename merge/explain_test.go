@@ -248,3 +248,19 @@ func TestExplainLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainExpired knows no series that the next page will not have.
+func TestExplainExpired(t *testing.T) {
+	f := New(NewOptions())
+	gone, stays := add(f, "gone"), add(f, "stays")
+	page(f, gone, t0, sample{id: counter("old_total"), v: 1})
+	page(f, stays, t0, sample{id: counter("new_total"), v: 1})
+	f.Depart(gone, t0, true)
+	f.Families(t0)
+	if _, err := f.Explain("old_total", 10, t0.Add(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	if e, err := f.Explain("old_total", 10, t0.Add(25*time.Hour)); err == nil {
+		t.Errorf("got %+v", e)
+	}
+}

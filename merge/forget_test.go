@@ -88,3 +88,18 @@ func TestForgetStart(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestForgetShown holds no value back because of what was shown before.
+func TestForgetShown(t *testing.T) {
+	f := New(NewOptions())
+	inc := add(f, "a")
+	value := func(v float64) string {
+		page(f, inc, t0, sample{id: counter("c_total"), v: v})
+		return show(f, t0)
+	}
+	value(4e9)
+	f.Forget(t0)
+	if got, want := value(8e9-1), "c_total 3.999999999e+09\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
