@@ -32,6 +32,7 @@ func (in *Instance) askGone(now time.Time) {
 	for _, m := range in.departed {
 		if m.waits() && m.registered && m.fetch == nil && now.Sub(m.goodbye) > in.job.ScrapeTimeout {
 			in.startFetch(m)
+			m.fetch.gone = true
 		}
 	}
 }

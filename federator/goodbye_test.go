@@ -40,6 +40,22 @@ func TestGoodbyeThatWasNone(t *testing.T) {
 	})
 }
 
+// A scrape that began before the goodbye and ends after it does not show a life.
+func TestGoodbyeDuringAScrape(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.want("x_total", "12")
+		w.at("h:2", answer{page: counter(11, 100), delay: 5 * time.Second})
+		go func() { _, _ = w.gather() }()
+		time.Sleep(time.Second)
+		w.wantHand("", w.hand("w2", 100, counter(9, 100)))
+		w.at("h:2", answer{page: counter(9, 100)})
+		time.Sleep(10 * time.Second)
+		w.wantStates("1:up")
+		w.want("x_total", "14")
+	})
+}
+
 // Another life under the same ID is no return of the one that said goodbye.
 func TestGoodbyeThenAnotherLife(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

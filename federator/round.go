@@ -35,6 +35,7 @@ type round struct {
 type fetch struct {
 	done    chan struct{}
 	counted bool // as a failure, by a round that it outlived
+	gone    bool // asks one that said goodbye whether it lives
 }
 
 // Gather gives the merged page of the round in flight or of a new one. Where ctx ends before the round, the page has
@@ -218,7 +219,7 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 	if in.federator.ctx.Err() != nil {
 		return
 	}
-	if in.departed[m.worker.Key] == m && m.waits() {
+	if m.fetch.gone && in.departed[m.worker.Key] == m && m.waits() {
 		in.finishGone(m, ing, err)
 	}
 	if in.members[m.worker.Key] != m {
