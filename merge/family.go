@@ -38,7 +38,8 @@ type line struct {
 	series  *series
 	part    exposition.Part
 	bound   float64
-	life    uint64
+	life    uint64 // since it has what it has
+	first   uint64 // its life when the slot became this line
 	made    uint64 // how often Compact had freed slots when this slot became this line
 }
 

@@ -114,6 +114,7 @@ func (f *Fold) slot(id exposition.SeriesID) Slot {
 	slot := f.freeSlot()
 	f.setLine(slot, s, id, key)
 	f.beginLife(slot)
+	f.lines[slot].first = f.life
 	f.layout = false
 	return slot
 }

@@ -39,7 +39,7 @@ func (f *Fold) appendEntries(dst []byte, slots []Slot) []byte {
 		}
 		done[slot] = true
 		l := &f.lines[slot]
-		dst = appendUint(appendUint(dst, int(slot)), l.life)
+		dst = appendUint(appendUint(appendUint(dst, int(slot)), l.life), l.life-l.first)
 		dst = f.appendEntry(dst, l, before)
 		before = l
 	}
@@ -76,9 +76,9 @@ func (f *Fold) appendEntry(dst []byte, l, before *line) []byte {
 
 // entry is what a slot means from one life on.
 type entry struct {
-	life uint64
-	free bool
-	id   exposition.SeriesID
+	life, first uint64
+	free        bool
+	id          exposition.SeriesID
 }
 
 // dictionary is what the slots mean, the last life of each.
@@ -89,8 +89,8 @@ func (d dictionary) read(b []byte, slots int) (n int, err error) {
 	r := &reader{b: b}
 	var id exposition.SeriesID
 	for len(r.b) > 0 {
-		slot, life, kind := r.slot(slots), r.uint(), r.below(2*entrySameLabels)
-		e := entry{life: life, free: kind&entryLine == 0}
+		slot, life, since, kind := r.slot(slots), r.uint(), r.uint(), r.below(2*entrySameLabels)
+		e := entry{life: life, first: life - since, free: kind&entryLine == 0}
 		if !e.free {
 			readID(r, kind, &id)
 			e.id = id
@@ -138,7 +138,7 @@ func (f *Fold) makeLines(d dictionary, n int) error {
 			return errDamaged
 		}
 		f.setLine(slot, f.newSeries(e.id), e.id, string(f.keyBuffer))
-		f.lines[slot].life = e.life
+		f.lines[slot].life, f.lines[slot].first = e.life, e.first
 	}
 	for slot := range f.lines {
 		if f.lines[slot].series == f.nobody {

@@ -128,7 +128,7 @@ func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
 	n := len(f.lines)
 	slots := r.slots(n)
 	for range r.count(2) {
-		if slot, raw := r.slot(n), r.slot(n); f.same(slot, life) && f.same(raw, life) {
+		if slot, raw := r.slot(n), r.slot(n); f.same(slot, life) && f.lines[raw].first <= life {
 			inc.setUntyped(slot, raw)
 		}
 	}

@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"flag"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -90,5 +92,20 @@ func TestRestorePlain(t *testing.T) {
 	}
 	if list := g.Incarnations(); len(list) != 2 || list[0].Key != "b" || list[0].UID() != b.UID() || !g.Return(list[0]) || list[1].Key != "c" {
 		t.Fatalf("incarnations: %v", list)
+	}
+}
+
+// many sets how many schedules a test runs, where -rapid.checks does not say.
+func many(t *testing.T, n int) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if before := checks.Value.String(); before == checks.DefValue {
+		t.Cleanup(func() { _ = checks.Value.Set(before) })
+		if slow || testing.Short() {
+			n /= 10
+		}
+		if err := checks.Value.Set(strconv.Itoa(n)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
