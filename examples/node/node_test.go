@@ -1,0 +1,32 @@
+// Package node_test runs the tests of the Node helper; what a whole cluster counts is tested in internal/e2e.
+package node_test
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/fedscrape/fedscrape/internal/realbin"
+)
+
+func TestHelper(t *testing.T) {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, realbin.Node(t, here, "prom-client"), "--test", filepath.Join("testdata", "helper.test.js"))
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	// A file without a test passes too.
+	if !regexp.MustCompile(`(?m)^# pass [1-9][0-9]|^ℹ pass [1-9]`).Match(out) || regexp.MustCompile(`(?m)^(#|ℹ) skipped [1-9]`).Match(out) {
+		t.Errorf("did its tests run?\n%s", out)
+	}
+}
