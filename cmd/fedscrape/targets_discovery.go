@@ -39,10 +39,9 @@ func (t *discoveredTargets) run(ctx context.Context) error { return t.manager.Ru
 
 func (t *discoveredTargets) changed() <-chan struct{} { return t.news }
 
-// update keeps, as the federator does, that a discovery has answered: an error after that leaves its list as it was.
+// update is the manager's onUpdate. Where a discovery is in error the update holds its last list.
 func (t *discoveredTargets) update(u discovery.Update) {
 	t.mu.Lock()
-	u.Answered = u.Answered || t.updates[u.Job].Answered && u.Err != nil
 	t.updates[u.Job] = u
 	t.mu.Unlock()
 	select {

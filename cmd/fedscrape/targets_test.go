@@ -310,6 +310,9 @@ func TestReplaceFileIsAtomic(t *testing.T) {
 			if text, err := os.ReadFile(path); err != nil || !json.Valid(text) {
 				t.Errorf("half a list: %v", err)
 			}
+			if lists, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.json")); len(lists) != 1 {
+				t.Errorf("a Prometheus that reads the directory finds %v", lists)
+			}
 		}
 	})
 	for i := range 50 {
