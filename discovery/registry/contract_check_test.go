@@ -94,10 +94,10 @@ func ttlExpires(t *testing.T, p *peer) {
 }
 
 func ttlRestarts(t *testing.T, p *peer) {
-	const body = `{"Name":"restart","Check":{"TTL":"1s","Status":"passing"}}`
+	const body = `{"Name":"restart","Check":{"TTL":"3s","Status":"passing"}}`
 	p.register(t, body)
 	for path, body := range map[string]string{"service/register": body, "check/pass/service:restart": ""} {
-		for start := time.Now(); time.Since(start) < 1500*time.Millisecond; <-time.After(100 * time.Millisecond) {
+		for start := time.Now(); time.Since(start) < 4*time.Second; <-time.After(100 * time.Millisecond) {
 			p.ok(t, http.MethodPut, "/v1/agent/"+path, body)
 			if status, _ := p.status(t, "restart"); status != "passing" {
 				t.Fatalf("%s: %s after %v", path, status, time.Since(start))

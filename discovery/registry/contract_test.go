@@ -23,8 +23,10 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "64"); err != nil { // most of what these tests do is waiting
-		panic(err)
+	if flag.Lookup("test.fuzz").Value.String() == "" { // which would take as many processes
+		if err := flag.Set("test.parallel", "64"); err != nil { // most of what these tests do is waiting
+			panic(err)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }
