@@ -22,11 +22,13 @@ import (
 type consulSource struct {
 	options *ConsulOptions
 	pool    *clientPool
-	// current is the run, for lookup; nil while there is none.
-	current atomic.Pointer[consulRun]
+	// current is the lookup of the run; nil while there is none.
+	current atomic.Pointer[lookupFunc]
 }
 
-// consulRun is one run of a consulSource.
+type lookupFunc func(ctx context.Context, serviceID string) ([]candidate, error)
+
+// consulRun is one run of a consulSource over all nodes.
 type consulRun struct {
 	*consulSource
 	client *consulClient
@@ -57,16 +59,26 @@ func (s *consulSource) run(ctx context.Context, to sink) {
 		return
 	}
 	defer client.close()
-	r := &consulRun{consulSource: s, client: client, sink: to, parts: map[string]*consulPart{}}
-	s.current.Store(r)
 	defer s.current.Store(nil)
+	if s.isNodeScoped() {
+		r := &nodeRun{consulSource: s, client: client, sink: to}
+		s.current.Store(new(lookupFunc(r.lookup)))
+		r.run(ctx)
+		return
+	}
+	r := &consulRun{consulSource: s, client: client, sink: to, parts: map[string]*consulPart{}}
+	s.current.Store(new(lookupFunc(r.lookup)))
+	r.run(ctx)
+}
+
+func (r *consulRun) run(ctx context.Context) {
 	defer r.watches.Wait()
-	if s.needsCatalog() {
-		w := watch{least: time.Duration(s.options.RefreshInterval), query: r.askCatalog, failed: r.catalogFailed}
+	if r.needsCatalog() {
+		w := watch{least: time.Duration(r.options.RefreshInterval), query: r.askCatalog, failed: r.catalogFailed}
 		w.run(ctx)
 		return
 	}
-	r.setServices(ctx, s.options.Services)
+	r.setServices(ctx, r.options.Services)
 	<-ctx.Done()
 }
 
@@ -114,11 +126,11 @@ func (r *consulRun) askCatalog(ctx context.Context, index uint64) (int, uint64, 
 	return len(services), next, nil
 }
 
-func (r *consulRun) wants(name string, tags []string) bool {
-	if len(r.options.Services) > 0 && !slices.Contains(r.options.Services, name) {
+func (s *consulSource) wants(name string, tags []string) bool {
+	if len(s.options.Services) > 0 && !slices.Contains(s.options.Services, name) {
 		return false
 	}
-	return !slices.ContainsFunc(r.options.Tags, func(tag string) bool { return !slices.Contains(tags, tag) })
+	return !slices.ContainsFunc(s.options.Tags, func(tag string) bool { return !slices.Contains(tags, tag) })
 }
 
 func (r *consulRun) catalogFailed(err error) {
@@ -225,7 +237,7 @@ func (r *consulRun) askHealth(ctx context.Context, service string, query consula
 	return candidates, next, err
 }
 
-// healthFilter narrows the answer to the agent's own node where the options say local.
+// healthFilter narrows the answer to the agent's own node where the options say local and have a filter besides.
 func (r *consulRun) healthFilter(ctx context.Context) (string, error) {
 	if !r.options.Local {
 		return r.options.HealthFilter, nil

@@ -34,8 +34,8 @@ type ConsulOptions struct {
 	NodeMeta     map[string]string `yaml:"node_meta,omitempty"`
 	Filter       string            `yaml:"filter,omitempty"`
 	HealthFilter string            `yaml:"health_filter,omitempty"`
-	// Local takes the workers of the agent's own node only. Consul leaves the others out of its answers, but still wakes
-	// the watch when they change.
+	// Local takes the workers of the agent's own node only, and watches only it: other nodes' changes wake nothing. With
+	// filter or health_filter Consul leaves the others out of its answers, but still wakes the watch when they change.
 	Local bool `yaml:"local,omitempty"`
 
 	HTTPClientConfig promconfig.HTTPClientConfig `yaml:",inline"`

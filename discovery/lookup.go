@@ -44,16 +44,20 @@ func (j *jobRun) lookup(ctx context.Context, serviceID string) ([]Worker, error)
 }
 
 func (s *consulSource) lookup(ctx context.Context, serviceID string) ([]candidate, error) {
-	r := s.current.Load()
-	if r == nil {
+	lookup := s.current.Load()
+	if lookup == nil {
 		return nil, errors.New("consul has not been reached yet")
 	}
+	return (*lookup)(ctx, serviceID)
+}
+
+func (r *consulRun) lookup(ctx context.Context, serviceID string) ([]candidate, error) {
 	filter, err := r.healthFilter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// Not stale: the registration may be younger than what a follower has.
-	query := consulapi.QueryOptions{NodeMeta: s.options.NodeMeta, Filter: both(filter, "Service.ID == "+quote(serviceID))}
+	query := consulapi.QueryOptions{NodeMeta: r.options.NodeMeta, Filter: both(filter, "Service.ID == "+quote(serviceID))}
 	var out []candidate
 	for _, service := range r.services() {
 		entries, _, err := r.askHealth(ctx, service, query)

@@ -18,6 +18,9 @@ const (
 type watch struct {
 	// least is the least time between two fetches, where that is longer than the watch's own.
 	least time.Duration
+	// tableIndex says that any change anywhere moves the index of the answer, also those that do not wake the query. Asked
+	// with an index from before the pause, it would answer at once: so the pause ends with a question of index 0.
+	tableIndex bool
 	// query asks once; index 0 asks for an answer at once. It says how many entries came and the index to ask with next.
 	query func(ctx context.Context, index uint64) (entries int, next uint64, err error)
 	// failed is told of each error but that of an ended context.
@@ -38,8 +41,15 @@ func (w *watch) run(ctx context.Context) {
 			sleep(ctx, wait.next(retryAfter(err)))
 		default:
 			wait.reset()
+			woken := index != noWaitIndex
 			index = nextIndex(index, next)
-			sleep(ctx, w.pause(entries))
+			switch {
+			case !w.tableIndex:
+				sleep(ctx, w.pause(entries))
+			case woken:
+				sleep(ctx, w.pause(entries))
+				index = noWaitIndex
+			}
 		}
 	}
 }
