@@ -245,3 +245,24 @@ func TestRestOfConsulIsElsewhere(t *testing.T) {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
 }
+
+func TestResultsInARow(t *testing.T) {
+	f := func(toPass, toWarn, toFail int, results, want string) {
+		t.Helper()
+		p := newProber(&check{probe: &probe{successesToPass: toPass, failuresToWarn: toWarn, failuresToFail: toFail}}, nil)
+		names := map[rune]string{'p': passing, 'w': warning, 'c': critical}
+		letters := map[string]string{passing: "p", warning: "w", critical: "c", "": "-"}
+		got := ""
+		for _, result := range results {
+			got += letters[p.judge(names[result])]
+		}
+		if got != want {
+			t.Errorf("%d, %d, %d: %s gives %s, want %s", toPass, toWarn, toFail, results, got, want)
+		}
+	}
+	f(0, 0, 0, "pcwcp", "pcwcp")
+	f(2, 2, 3, "cccpppccccpc", "ccc-pp-wcc--") // the first result counts at once
+	f(2, 2, 3, "pccpcccpwp", "p-w--wc-wp")
+	f(0, 0, 3, "pccccp", "p--ccp") // without a warning of its own
+	f(-1, 0, -1, "pc", "pc")
+}

@@ -43,13 +43,17 @@ type prober struct {
 	successes, failures int
 }
 
+func newProber(c *check, end context.CancelFunc) *prober {
+	return &prober{probe: c.probe, end: end, check: c, successes: c.probe.successesToPass, failures: c.probe.failuresToFail}
+}
+
 // startProbe has a check ask, unless it does already. Who calls it holds mu.
 func (s *Server) startProbe(c *check) {
 	if c.probe == nil || c.prober != nil || s.closed {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.life)
-	p := &prober{probe: c.probe, end: cancel, check: c, successes: c.probe.successesToPass, failures: c.probe.failuresToFail}
+	p := newProber(c, cancel)
 	c.prober = p
 	s.state.probers++
 	s.inFlight.Go(func() { s.runProbe(ctx, p) })
