@@ -252,12 +252,12 @@ func TestResultsInARow(t *testing.T) {
 		p := newProber(&check{probe: &probe{successesToPass: toPass, failuresToWarn: toWarn, failuresToFail: toFail}}, nil)
 		names := map[rune]string{'p': passing, 'w': warning, 'c': critical}
 		letters := map[string]string{passing: "p", warning: "w", critical: "c", "": "-"}
-		got := ""
+		var got strings.Builder
 		for _, result := range results {
-			got += letters[p.judge(names[result])]
+			got.WriteString(letters[p.judge(names[result])])
 		}
-		if got != want {
-			t.Errorf("%d, %d, %d: %s gives %s, want %s", toPass, toWarn, toFail, results, got, want)
+		if got.String() != want {
+			t.Errorf("%d, %d, %d: %s gives %s, want %s", toPass, toWarn, toFail, results, &got, want)
 		}
 	}
 	f(0, 0, 0, "pcwcp", "pcwcp")
