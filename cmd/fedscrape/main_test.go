@@ -155,7 +155,8 @@ func TestRunIsCancelled(t *testing.T) {
 	code := make(chan int, 1)
 	go func() { // its end is awaited below
 		code <- run(ctx, []string{
-			"fedscrape", "serve", "--config.file=" + path, "--web.listen-address=" + address, "--ledger.path=", "--log.level=error",
+			"fedscrape", "serve", "--config.file=" + path, "--web.listen-address=" + address, "--registry.listen-address=127.0.0.1:0",
+			"--ledger.path=", "--log.level=error",
 		}, strings.NewReader(""), &out, &out)
 	}()
 	await(t, "the federator", func() bool {
