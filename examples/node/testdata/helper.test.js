@@ -45,6 +45,7 @@ async function run(t, p, way, env = {}) {
     },
   });
   t.after(() => child.kill('SIGKILL'));
+  setTimeout(() => child.kill('SIGKILL'), 20000).unref(); // one that does not end fails its test, and holds up none
   const proc = { child, log: '' };
   child.stderr.on('data', (chunk) => { proc.log += chunk; });
   proc.ended = new Promise((resolve) => {

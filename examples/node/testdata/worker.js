@@ -36,4 +36,5 @@ async function main() {
   ways[process.argv[2]](worker);
 }
 
+process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume().unref(); // the test is gone
 main();
