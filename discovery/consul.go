@@ -7,8 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,6 +167,9 @@ func (r *consulRun) startPart(ctx context.Context, service string) {
 		least: time.Duration(r.options.RefreshInterval),
 		query: func(ctx context.Context, index uint64) (int, uint64, error) {
 			candidates, next, err := r.askService(ctx, service, index)
+			if err == nil && index != noWaitIndex && r.lacks(part, candidates) {
+				candidates, next, err = r.askService(ctx, service, noWaitIndex)
+			}
 			if err == nil {
 				r.sink.attempted(nil)
 				r.setPart(service, part, candidates, nil)
@@ -183,6 +184,18 @@ func (r *consulRun) startPart(ctx context.Context, service string) {
 		},
 	}
 	r.watches.Go(func() { w.run(ctx) })
+}
+
+// lacks says whether somebody known is not in an answer to a blocking query. Such an answer comes from a stream that, when
+// the token loses its rights, ends in an empty list without a word of ACLs; the answer to a plain question has the word.
+func (r *consulRun) lacks(part *consulPart, answer []candidate) bool {
+	there := make(map[string]bool, len(answer))
+	for i := range answer {
+		there[answer[i].key] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(part.candidates, func(c candidate) bool { return !there[c.key] })
 }
 
 // setPart takes a service's answer; with an error its last list stands.
@@ -235,31 +248,6 @@ func (r *consulRun) askHealth(ctx context.Context, service string, query consula
 	}
 	candidates, err := r.candidates(ctx, service, entries)
 	return candidates, next, err
-}
-
-// healthFilter narrows the answer to the agent's own node where the options say local and have a filter besides.
-func (r *consulRun) healthFilter(ctx context.Context) (string, error) {
-	if !r.options.Local {
-		return r.options.HealthFilter, nil
-	}
-	node, err := r.client.ownNode(ctx)
-	if err != nil {
-		return "", err
-	}
-	return both(r.options.HealthFilter, "Node.Node == "+quote(node)), nil
-}
-
-// quote writes a string of Consul's filter language, which has Go's escapes but no way to write a quote as \".
-func quote(text string) string {
-	quoted := strconv.Quote(text)
-	return `"` + strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `\x22`) + `"`
-}
-
-func both(filter, other string) string {
-	if filter == "" {
-		return other
-	}
-	return "(" + filter + ") and " + other
 }
 
 func (r *consulRun) candidates(ctx context.Context, service string, entries []*consulapi.ServiceEntry) ([]candidate, error) {

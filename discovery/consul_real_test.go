@@ -22,13 +22,18 @@ import (
 type agent struct{ addr, token string }
 
 // put sends one request to the agent and gives the answer.
-func (a agent) put(t *testing.T, path string, body any) string {
+func (a agent) put(t testing.TB, path string, body any) string {
+	t.Helper()
+	return a.send(t, http.MethodPut, path, body)
+}
+
+func (a agent) send(t testing.TB, method, path string, body any) string {
 	t.Helper()
 	var encoded bytes.Buffer
 	if err := json.NewEncoder(&encoded).Encode(body); err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+a.addr+path, &encoded)
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+a.addr+path, &encoded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +53,7 @@ func (a agent) put(t *testing.T, path string, body any) string {
 type object map[string]any
 
 // register registers a worker as the helpers do.
-func (a agent) register(t *testing.T, id string, port int) {
+func (a agent) register(t testing.TB, id string, port int) {
 	t.Helper()
 	a.put(t, "/v1/agent/service/register", object{
 		"Name": "webapp", "ID": id, "Address": "127.0.0.1", "Port": port, "Tags": []string{"fedscrape"},
@@ -64,16 +69,19 @@ func (a agent) sd(more string) string {
 // onBoth runs a test with a real Consul and with the embedded registry.
 func onBoth(t *testing.T, test func(*testing.T, agent)) {
 	t.Helper()
-	t.Run("registry", func(t *testing.T) {
-		embedded := registry.New(registry.Options{Node: "web1"})
-		server := httptest.NewServer(embedded.Handler())
-		t.Cleanup(func() { embedded.Close(); server.CloseClientConnections(); server.Close() })
-		test(t, agent{addr: server.Listener.Addr().String()})
-	})
+	t.Run("registry", func(t *testing.T) { test(t, embedded(t)) })
 	t.Run("Consul", func(t *testing.T) { test(t, agent{addr: realConsul(t)}) })
 }
 
-func realConsul(t *testing.T) string {
+func embedded(t testing.TB) agent {
+	t.Helper()
+	r := registry.New(registry.Options{Node: "web1"})
+	server := httptest.NewServer(r.Handler())
+	t.Cleanup(func() { r.Close(); server.CloseClientConnections(); server.Close() })
+	return agent{addr: server.Listener.Addr().String()}
+}
+
+func realConsul(t testing.TB) string {
 	t.Helper()
 	return realbin.StartConsul(t, realbin.ConsulOptions{Node: "web1"})
 }

@@ -115,6 +115,12 @@ func (f *fakeConsul) answer(path string) any {
 	if service, ok := strings.CutPrefix(path, "/v1/health/service/"); ok {
 		return append([]*consulapi.ServiceEntry{}, f.services[service]...)
 	}
+	if node, ok := strings.CutPrefix(path, "/v1/catalog/node-services/"); ok {
+		return f.nodeServices(node)
+	}
+	if strings.HasPrefix(path, "/v1/health/node/") {
+		return []any{}
+	}
 	if path == "/v1/agent/self" {
 		return map[string]any{"Config": map[string]string{"NodeName": f.node}}
 	}
@@ -122,6 +128,18 @@ func (f *fakeConsul) answer(path string) any {
 	for name, entries := range f.services {
 		if len(entries) > 0 {
 			out[name] = append([]string{}, f.tags[name]...)
+		}
+	}
+	return out
+}
+
+func (f *fakeConsul) nodeServices(node string) *consulapi.CatalogNodeServiceList {
+	out := &consulapi.CatalogNodeServiceList{Node: &consulapi.Node{Node: node, Address: "10.0.0.1", Datacenter: "dc1"}}
+	for _, entries := range f.services {
+		for _, e := range entries {
+			if e.Node.Node == node {
+				out.Services = append(out.Services, e.Service)
+			}
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 )
 
@@ -44,6 +45,55 @@ func TestHTTPDiscovery(t *testing.T) {
 	got := r.await(t, "the worker", workers(1)).Workers[0]
 	if got.URL() != "http://a:1/m" {
 		t.Errorf("%+v", got)
+	}
+	r.stop()
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestHTTPDiscoveryAsConfigured has client options of its own, asks again, and keeps its list where the answer is an error;
+// what the job says of the workers' URLs goes for these workers too.
+func TestHTTPDiscoveryAsConfigured(t *testing.T) {
+	var list atomic.Pointer[string]
+	answer := func(text string) { list.Store(&text) }
+	asked := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- r.Header.Get("Authorization") + " " + r.Header.Get("X-Tenant"):
+		default:
+		}
+		if *list.Load() == "" {
+			http.Error(w, "scripted", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(*list.Load()))
+	}))
+	defer server.Close()
+	answer(`[{"targets": ["a:1"]}]`)
+	r := start(t, job(t, "webapp", fmt.Sprintf(`
+scheme: https
+metrics_path: /stats
+params: {module: [x]}
+http_sd_configs:
+  - url: %q
+    refresh_interval: 100ms
+    basic_auth: {username: u, password: p}
+    http_headers: {X-Tenant: {values: [blue]}}
+`, server.URL)))
+	got := r.await(t, "the worker", workers(1)).Workers[0]
+	if got.URL() != "https://a:1/stats?module=x" {
+		t.Errorf("URL %s", got.URL())
+	}
+	if header := <-asked; header != "Basic dTpw blue" {
+		t.Errorf("asked with %q", header)
+	}
+	answer("")
+	for range 3 { // the channel holds one from before
+		<-asked
+	}
+	answer(`[{"targets": ["a:1", "b:2"]}]`)
+	if u := r.await(t, "the next list", func(u Update) bool { return len(u.Workers) != 1 }); len(u.Workers) != 2 {
+		t.Errorf("%d workers after an error, which should keep the list", len(u.Workers))
 	}
 	r.stop()
 	http.DefaultClient.CloseIdleConnections()

@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +78,27 @@ func TestWatchAsksFromZeroAfterAnErrorOrAFall(t *testing.T) {
 		if got[i].index != want[i] {
 			t.Errorf("question %d with index %d, want %d", i, got[i].index, want[i])
 		}
+	}
+}
+
+// An index that any change moves is asked for anew after each pause, and waited with at once.
+func TestWatchOfATableIndexAsksFromZeroAfterAPause(t *testing.T) {
+	var got []asked
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		w := watch{tableIndex: true, failed: func(error) {}, query: func(_ context.Context, index uint64) (int, uint64, error) {
+			got = append(got, asked{time.Since(began), index})
+			if len(got) == 5 {
+				cancel()
+			}
+			return 1, uint64(10 * len(got)), nil
+		}}
+		w.run(ctx)
+	})
+	want := []asked{{0, 0}, {0, 10}, {leastPause, 0}, {leastPause, 30}, {2 * leastPause, 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("asked %v, want %v", got, want)
 	}
 }
 
