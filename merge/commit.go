@@ -13,6 +13,8 @@ import (
 type Report struct {
 	// Resets is how many series fell inside the incarnation and were carried on from where they were.
 	Resets int
+	// Stale tells that nothing was taken: Compact let go of lines since the stage began.
+	Stale bool
 	// Falls is how many cumulative lines were lower than in the last snapshot.
 	Falls int
 	// Duplicates and BadValues are lines that were not taken; First names one of them.
@@ -63,9 +65,12 @@ func (f *Fold) synthesized(slot Slot) bool {
 func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.stale(st) {
+		return Report{Stale: true}
+	}
+	f.see(now)
 	f.decideLayout()
 	f.translate(st)
-	f.see(now)
 	c := commit{Fold: f, st: st, inc: st.inc, now: now}
 	f.scatter(st.inc)
 	c.takeLines()
@@ -87,6 +92,7 @@ type commit struct {
 	histograms []*series // in the page
 	resets     []*series // fell as a whole
 	report     Report
+	hints      bool // some hint is not as before
 }
 
 // scatter lays the incarnation's last snapshot out by slot.
@@ -161,9 +167,8 @@ func (c *commit) see(slot Slot, v float64, at int) {
 	if l.part == exposition.PartBucket || l.part == exposition.PartCount && l.variant.typ != exposition.Summary {
 		c.seeHistogram(l, v, at)
 	}
-	if l.part == exposition.PartValue && v != 1 && !l.variant.family.notInfo {
-		l.variant.family.notInfo = true
-		c.layout = c.layout && c.class[slot] != classInfo
+	if l.part == exposition.PartValue {
+		c.seeValue(slot, l, v)
 	}
 	if c.previousMark[slot] != c.generation || !(v < c.previous[slot]) || !c.fallIsReset(slot) {
 		return
@@ -175,6 +180,16 @@ func (c *commit) see(slot Slot, v float64, at int) {
 	}
 	c.inc.offset.add(slot, c.previous[slot])
 	c.report.Resets++
+}
+
+// seeValue looks for a hint that changed, and for a value that makes an info a gauge.
+func (c *commit) seeValue(slot Slot, l *line, v float64) {
+	fam := l.variant.family
+	if v != 1 && fam.mayBeInfo() {
+		c.layout = c.layout && (fam.notInfo || c.class[slot] != classInfo)
+		fam.notInfo, fam.oddAt = true, c.now
+	}
+	c.hints = c.hints || fam.name == hintFamily && c.previousMark[slot] == c.generation && c.previous[slot] != v
 }
 
 func (c *commit) markReset(s *series) {
@@ -255,6 +270,9 @@ func (c *commit) swap() {
 	}
 	inc.untyped = st.untyped
 	inc.slots, inc.last, inc.stamps, inc.metas = st.slots, st.values, st.stamps, st.metas
+	if c.hints {
+		inc.hints, c.layout = c.hintsOf(inc.slots, inc.last), false
+	}
 	inc.duplicates, inc.badValues = c.report.Duplicates, c.report.BadValues
 	inc.firstBad = c.report.First
 	inc.committed = true

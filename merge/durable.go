@@ -61,7 +61,7 @@ func (inc *Incarnation) UID() uint64 { return inc.seq }
 func (f *Fold) changed() { f.change++ }
 
 // maxTail is how many new lines pages carry on before a record takes them.
-const maxTail = 64 << 10
+const maxTail = 16 << 10
 
 // Unsaved tells whether a Save is needed before the next page is shown: somebody departed, or what departed ones left
 // has changed. A page that is shown without it, because the disk is full, carries it.

@@ -14,6 +14,7 @@ func (f *Fold) Families(now time.Time) []exposition.Family {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.see(now)
+	f.infoAgain(now)
 	f.decideLayout()
 	f.countHolders()
 	f.expire(now)

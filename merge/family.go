@@ -105,9 +105,10 @@ type series struct {
 	quantiles []boundSlot
 	hidden    bool // another family already shows a line of this name and these labels
 
-	pending  bool      // no page that has it was committed yet
-	since    time.Time // when it was made
-	lastHeld time.Time // when a present worker had it last
+	pending  bool               // no page that has it was committed yet
+	since    time.Time          // when it was made
+	bare     map[Slot]time.Time // since when nobody has had a bound, as Compact saw it
+	lastHeld time.Time          // when a present worker had it last
 	start    startTime
 
 	// What follows is scratch of one Commit, valid where page is the fold's generation.

@@ -30,10 +30,13 @@ type Fold struct {
 	known        []bool                 // by slot: somebody has, or had, the line, and it has not expired
 	folded       []bool                 // by slot: folded incarnations left something of a gauge's sum, be it 0
 	refused      int
-	full         bool // makeRoom found nothing to let go since held
+	recount      time.Time // when a pending series is given up; zero: never
+	full         bool      // makeRoom found nothing to let go since held
 
 	nobody *series     // of the lines of free slots
 	freed  []freedSlot // the longest free first
+
+	fewFreed int // what Compact takes for few, at most
 	durable
 
 	// Derived from the above; rebuilt where stale.
@@ -74,7 +77,7 @@ func New(opts Options) *Fold {
 	return &Fold{
 		opts: opts, families: map[string]*family{}, index: map[string]Slot{}, recent: map[Slot]recent{},
 		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{}, gauges: map[Slot]*gauge{},
-		nobody: newSeries(free, nil),
+		nobody: newSeries(free, nil), fewFreed: fewFreed,
 	}
 }
 
@@ -134,7 +137,7 @@ func (f *Fold) appendLine(l line) {
 // setLine makes the slot a line of the series.
 func (f *Fold) setLine(slot Slot, s *series, id exposition.SeriesID, key string) {
 	f.index[key] = slot
-	f.lines[slot] = line{variant: s.variant, series: s, part: id.Part, bound: id.Bound}
+	f.lines[slot] = line{variant: s.variant, series: s, part: id.Part, bound: id.Bound, made: f.compactions}
 	s.set(id.Part, id.Bound, slot)
 }
 

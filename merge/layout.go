@@ -197,6 +197,9 @@ func (f *Fold) hide(v, by *variant) {
 // whose workers disagree on bounds.
 func (f *Fold) countHolders() {
 	if f.held {
+		if !f.recount.IsZero() && f.asOf.After(f.recount) {
+			f.countSeries()
+		}
 		return
 	}
 	f.held = true

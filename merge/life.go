@@ -20,6 +20,10 @@ func (f *Fold) beginLife(slot Slot) {
 	f.lines[slot].life = f.life
 	f.unsavedLines = append(f.unsavedLines, slot)
 	f.tail = nil
+	if len(f.unsavedLines) > 2*len(f.lines)+1024 { // nobody saves
+		slices.Sort(f.unsavedLines)
+		f.unsavedLines = slices.Compact(f.unsavedLines)
+	}
 }
 
 // Kinds of entries of the dictionary.
@@ -126,7 +130,7 @@ func readID(r *reader, kind int, id *exposition.SeriesID) {
 // makeLines fills the empty fold with n lines; slots that mean nothing are free.
 func (f *Fold) makeLines(d dictionary, n int) error {
 	for range n {
-		f.appendLine(line{variant: f.nobody.variant, series: f.nobody, part: exposition.PartCreated})
+		f.appendLine(f.nobodysLine())
 	}
 	for _, slot := range slices.Sorted(maps.Keys(d)) {
 		e := d[slot]

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"slices"
+	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -117,11 +118,11 @@ func (f *Fold) ledgerOnly() (list []*series) {
 
 // countSeries leaves out what has expired: a renamed metric makes room when its retention is over.
 func (f *Fold) countSeries() {
-	f.series = 0
+	f.series, f.recount = 0, time.Time{}
 	for _, fam := range f.families {
 		for _, v := range fam.variants {
 			for _, s := range v.series {
-				if s.pending || f.lives(s) {
+				if s.pending && f.waitsFor(s) || !s.pending && f.lives(s) {
 					f.series++
 				}
 			}
@@ -129,9 +130,20 @@ func (f *Fold) countSeries() {
 	}
 }
 
+// waitsFor tells whether a page that has the pending series may still end well.
+func (f *Fold) waitsFor(s *series) bool {
+	if s.givenUp(f.asOf) {
+		return false
+	}
+	if until := s.since.Add(pendingRetention); f.recount.IsZero() || until.Before(f.recount) {
+		f.recount = until
+	}
+	return true
+}
+
 // lives tells whether somebody has a line of the series, or had it and left something.
 func (f *Fold) lives(s *series) (yes bool) {
-	cumulative := s.variant.cumulative()
+	cumulative := s.variant.shown() && s.variant.cumulative()
 	s.slots(func(slot Slot) {
 		yes = yes || f.holders[slot] > 0 || cumulative && f.known[slot] || !f.ledger[slot].isZero() || f.folded[slot] ||
 			f.recent[slot] != recent{} || f.extremes[slot] != nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -45,6 +46,7 @@ const (
 	markLacks
 	markLedger
 	markPending
+	markBare
 	markEnd
 )
 
@@ -71,6 +73,9 @@ func (f *Fold) appendSeriesMarks(dst []byte) []byte {
 		if kind&markLedger != 0 {
 			dst = appendFloat(dst, s.start.ledger)
 		}
+		if kind&markBare != 0 {
+			dst = f.appendBare(dst, s)
+		}
 	}
 	return append(dst, 0)
 }
@@ -96,7 +101,26 @@ func (f *Fold) seriesMark(s *series) (kind byte) {
 	if s.pending {
 		kind |= markPending
 	}
+	if len(s.bare) > 0 {
+		kind |= markBare
+	}
 	return kind
+}
+
+func (f *Fold) appendBare(dst []byte, s *series) []byte {
+	dst = appendUint(dst, len(s.bare))
+	for _, slot := range slices.Sorted(maps.Keys(s.bare)) {
+		dst = f.appendTime(appendUint(dst, int(slot)), s.bare[slot])
+	}
+	return dst
+}
+
+func (f *Fold) readBare(r *reader, s *series) {
+	s.bare = map[Slot]time.Time{}
+	for range r.count(2) {
+		slot := r.slot(len(f.lines))
+		s.bare[slot] = r.time(f)
+	}
 }
 
 // isHeld tells whether the next Families will find that a present worker has the series. It may not know.
@@ -123,6 +147,9 @@ func (f *Fold) readSeriesMarks(r *reader) {
 		}
 		if kind&markLedger != 0 {
 			s.start.ledger = r.float()
+		}
+		if kind&markBare != 0 {
+			f.readBare(r, s)
 		}
 	}
 }

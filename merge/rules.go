@@ -2,6 +2,7 @@ package merge
 
 import (
 	"strings"
+	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -67,7 +68,7 @@ func (f *Fold) decideMode(fam *family, typ exposition.Type) (mode Mode, from str
 	if m := builtinMode(fam.name); m != ModeNone {
 		return m, "builtin"
 	}
-	if strings.HasSuffix(fam.name, "_info") && !fam.notInfo {
+	if fam.mayBeInfo() && !fam.notInfo {
 		return modeInfo, "builtin"
 	}
 	if typ == exposition.StateSet {
@@ -84,6 +85,34 @@ func (f *Fold) hint(name string) Mode {
 		}
 	}
 	return f.hints[name]
+}
+
+// mayBeInfo tells whether its gauges are an info while their every value is 1.
+func (fam *family) mayBeInfo() bool { return strings.HasSuffix(fam.name, "_info") }
+
+// infoAgain lets families be infos again whose every value has been 1 for departed_retention: until then the one that
+// was not, or a worker that comes and goes, could make them change to and fro.
+func (f *Fold) infoAgain(now time.Time) {
+	for _, fam := range f.inOrder() {
+		if !fam.notInfo || now.Sub(fam.oddAt) <= f.opts.DepartedRetention {
+			continue
+		}
+		if fam.oddAt = now; !f.isOdd(fam) {
+			fam.notInfo, f.layout = false, false
+		}
+	}
+}
+
+// isOdd tells whether a present worker has a value other than 1: it may have hung since it said so.
+func (f *Fold) isOdd(fam *family) bool {
+	for _, inc := range f.present() {
+		for i, slot := range inc.slots {
+			if l := &f.lines[slot]; l.variant.family == fam && l.part == exposition.PartValue && inc.last[i] != 1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func isTotal(name string) bool { return strings.HasSuffix(name, "_total") }

@@ -15,15 +15,16 @@ import (
 
 // twins are two folds that live the same life. One of them dies and is restored again and again: nobody may see it.
 type twins struct {
-	opts       Options
-	whole      *Fold
-	mortal     *Fold
-	disk       disk
-	now        time.Time
-	uids       []uint64 // of whole's incarnations, by number
-	mortalUIDs []uint64
-	shown      string
-	crashes    int
+	opts        Options
+	whole       *Fold
+	mortal      *Fold
+	disk        disk
+	now         time.Time
+	uids        []uint64 // of whole's incarnations, by number
+	mortalUIDs  []uint64
+	shown       string
+	crashes     int
+	compactions int
 }
 
 func newTwins(t *rapid.T) *twins {
@@ -32,6 +33,7 @@ func newTwins(t *rapid.T) *twins {
 	w.opts.SummaryQuantiles = rapid.SampledFrom([]string{"drop", "all"}).Draw(t, "quantiles")
 	w.opts.SeriesLimit = rapid.SampledFrom([]int{1_000_000, 60}).Draw(t, "series")
 	w.whole, w.mortal = New(w.opts), New(w.opts)
+	w.each(func(f *Fold) { f.fewFreed = 1 })
 	return w
 }
 
@@ -112,6 +114,7 @@ func (w *twins) crash(t *rapid.T) {
 	if f, err = Restore(w.opts, w.disk.records, w.disk.newest(), w.now); err != nil {
 		t.Fatalf("restore: %v", err)
 	}
+	f.fewFreed = 1
 	w.mortal = f
 	w.crashes++
 }
@@ -187,6 +190,12 @@ func (w *twins) actions() map[string]func(*rapid.T) {
 			w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{1, 4, 30, 90, 1500}).Draw(t, "minutes")) * time.Minute)
 			w.each(func(f *Fold) { f.FoldExpired(w.now) })
 		},
+		"compact": func(*rapid.T) {
+			if w.whole.Compact(w.now) {
+				w.compactions++
+			}
+			w.mortal.Compact(w.now)
+		},
 		"crash": w.crash,
 	}
 }
@@ -198,16 +207,17 @@ func (w *twins) page(t *rapid.T) {
 
 // TestRestoreIsInvisible lets one of two folds die at random moments of a random life.
 func TestRestoreIsInvisible(t *testing.T) {
-	crashes, schedules := 0, 0
+	crashes, compactions, schedules := 0, 0, 0
 	many(t, 20_000)
 	rapid.Check(t, func(t *rapid.T) {
 		w := newTwins(t)
 		t.Repeat(w.actions())
 		crashes += w.crashes
+		compactions += w.compactions
 		schedules++
 	})
-	t.Logf("%d schedules, %d crashes", schedules, crashes)
-	if !t.Failed() && crashes < schedules/4 {
-		t.Errorf("%d crashes in %d schedules are too few", crashes, schedules)
+	t.Logf("%d schedules, %d crashes, %d compactions", schedules, crashes, compactions)
+	if !t.Failed() && (crashes < schedules/4 || compactions < schedules/100) {
+		t.Errorf("these are too few")
 	}
 }
