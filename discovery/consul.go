@@ -41,7 +41,17 @@ type consulRun struct {
 	answered bool
 
 	watches sync.WaitGroup
+	// slots are what questions about services hold: many services take turns.
+	slots chan struct{}
 }
+
+// Consul takes 200 connections per client address, workers of this host included. Up to fewServices each blocks for as
+// long as it may; more take turns in maxQueries slots, and those that already block leave room for them.
+const (
+	fewServices = 32
+	maxQueries  = 64
+	turn        = time.Second
+)
 
 // consulPart is what is known of one service. Guarded by consulRun.mu.
 type consulPart struct {
@@ -64,7 +74,7 @@ func (s *consulSource) run(ctx context.Context, to sink) {
 		r.run(ctx)
 		return
 	}
-	r := &consulRun{consulSource: s, client: client, sink: to, parts: map[string]*consulPart{}}
+	r := &consulRun{consulSource: s, client: client, sink: to, parts: map[string]*consulPart{}, slots: make(chan struct{}, maxQueries)}
 	s.current.Store(new(lookupFunc(r.lookup)))
 	r.run(ctx)
 }
@@ -166,6 +176,12 @@ func (r *consulRun) startPart(ctx context.Context, service string) {
 	w := watch{
 		least: time.Duration(r.options.RefreshInterval),
 		query: func(ctx context.Context, index uint64) (int, uint64, error) {
+			select {
+			case r.slots <- struct{}{}:
+				defer func() { <-r.slots }()
+			case <-ctx.Done():
+				return 0, 0, ctx.Err()
+			}
 			candidates, next, err := r.askService(ctx, service, index)
 			if err == nil && index != noWaitIndex && r.lacks(part, candidates) {
 				candidates, next, err = r.askService(ctx, service, noWaitIndex)
@@ -233,7 +249,9 @@ func (r *consulRun) askService(ctx context.Context, service string, index uint64
 	if err != nil {
 		return nil, 0, err
 	}
-	query := consulapi.QueryOptions{WaitIndex: index, NodeMeta: r.options.NodeMeta, Filter: filter, AllowStale: r.options.AllowStale}
+	query := consulapi.QueryOptions{
+		WaitIndex: index, WaitTime: r.wait(), NodeMeta: r.options.NodeMeta, Filter: filter, AllowStale: r.options.AllowStale,
+	}
 	return r.askHealth(ctx, service, query)
 }
 

@@ -64,7 +64,9 @@ func (c *consulClient) close() { c.release() }
 func (c *consulClient) ask(ctx context.Context, query consulapi.QueryOptions, send func(*consulapi.QueryOptions) (*consulapi.QueryMeta, error)) (uint64, error) {
 	timeout := consulSlack
 	if query.WaitIndex > 0 {
-		query.WaitTime = consulWait
+		if query.WaitTime == 0 {
+			query.WaitTime = consulWait
+		}
 		timeout += consulWait + consulWait/16
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

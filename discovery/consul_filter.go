@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // healthFilter narrows the answer to the agent's own node where the options say local and have a filter besides.
@@ -29,4 +30,14 @@ func both(filter, other string) string {
 		return other
 	}
 	return "(" + filter + ") and " + other
+}
+
+// wait is how long a question about one service may block; 0 is the client's own bound.
+func (r *consulRun) wait() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.parts) > fewServices {
+		return turn
+	}
+	return 0
 }

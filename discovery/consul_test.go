@@ -198,6 +198,24 @@ func TestAllServices(t *testing.T) {
 	r.await(t, "a service gone", func(u Update) bool { return u.Job == "all" && len(u.Workers) == 2 && u.Answered })
 }
 
+// Three hundred services take turns: Consul refuses more than 200 connections.
+func TestManyServicesTakeTurns(t *testing.T) {
+	consul := newFakeConsul(t)
+	for i := range 300 {
+		consul.register(fmt.Sprint("s", i), "web1", "10.0.0.5", 40001)
+	}
+	r := start(t, job(t, "all", consul.sd("")))
+	r.await(t, "all services", workers(300))
+	consul.register("s299", "web1", "10.0.0.5", 40002)
+	r.await(t, "a change of the last", workers(301))
+	r.stop()
+	consul.mu.Lock()
+	defer consul.mu.Unlock()
+	if consul.mostBlocked > maxQueries+1 { // and the list of services
+		t.Errorf("%d questions at once", consul.mostBlocked)
+	}
+}
+
 func TestCatalogErrorKeepsTheServices(t *testing.T) {
 	consul := newFakeConsul(t)
 	consul.register("webapp", "web1", "10.0.0.5", 40001)

@@ -28,6 +28,8 @@ type fakeConsul struct {
 	spoil    func(http.ResponseWriter, *http.Request) bool
 	requests []*http.Request
 	woken    chan struct{}
+	// mostBlocked is the most requests that were there at once.
+	blocked, mostBlocked int
 }
 
 func newFakeConsul(t testing.TB) *fakeConsul {
@@ -88,21 +90,29 @@ func (f *fakeConsul) asked(path string) []*http.Request {
 
 func (f *fakeConsul) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.requests = append(f.requests, r)
 	wait, _ := strconv.ParseUint(r.URL.Query().Get("index"), 10, 64)
-	for wait > 0 && wait == f.index {
+	most, err := time.ParseDuration(r.URL.Query().Get("wait"))
+	if err != nil {
+		most = deadline
+	}
+	over := time.After(min(most, deadline))
+	f.blocked++
+	f.mostBlocked = max(f.mostBlocked, f.blocked)
+	defer func() { f.blocked-- }()
+	for late := false; wait > 0 && wait == f.index && !late; {
 		woken := f.woken
 		f.mu.Unlock()
 		select {
 		case <-woken:
 		case <-r.Context().Done():
-			return
-		case <-time.After(deadline):
-			return
+			late = true
+		case <-over:
+			late = true
 		}
 		f.mu.Lock()
 	}
-	defer f.mu.Unlock()
 	w.Header().Set("X-Consul-Index", strconv.FormatUint(f.index, 10))
 	w.Header().Set("X-Consul-LastContact", "0")
 	if f.spoil != nil && f.spoil(w, r) {
