@@ -206,6 +206,7 @@ func TestManyServicesTakeTurns(t *testing.T) {
 	}
 	r := start(t, job(t, "all", consul.sd("")))
 	r.await(t, "all services", workers(300))
+	attempts(t, consul, 500) // 200 of them have waited
 	consul.register("s299", "web1", "10.0.0.5", 40002)
 	r.await(t, "a change of the last", workers(301))
 	r.stop()
