@@ -2,7 +2,10 @@ package merge
 
 import (
 	"flag"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -107,5 +110,179 @@ func many(t *testing.T, n int) {
 		if err := checks.Value.Set(strconv.Itoa(n)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func x1(v float64) sample { return sample{id: counter("x_total"), v: v} }
+
+// crashTest has three workers, of which a page was shown.
+func crashTest(t *testing.T) (f *Fold, d *disk, a, b, c *Incarnation) {
+	t.Helper()
+	f, d = New(NewOptions()), &disk{}
+	a, b, c = add(f, "a"), add(f, "b"), add(f, "c")
+	page(f, a, t0, x1(1))
+	page(f, b, t0, x1(20))
+	page(f, c, t0, x1(300))
+	wantShow(t, f, t0, "x_total 321")
+	d.save(f, t0, false)
+	d.page(f)
+	return f, d, a, b, c
+}
+
+// wantRestored compares the page, and who is there: present ones in capitals.
+func wantRestored(t *testing.T, d *disk, want, who string) *Fold {
+	t.Helper()
+	f := restored(t, NewOptions(), d, t0)
+	got := ""
+	for _, inc := range f.Incarnations() {
+		if inc.Present() {
+			got += strings.ToUpper(inc.Key)
+		} else {
+			got += inc.Key
+		}
+	}
+	if got != who {
+		t.Errorf("there are %s, want %s", got, who)
+	}
+	wantShow(t, f, t0, want)
+	return f
+}
+
+func TestCrashBetweenDepartureAndSave(t *testing.T) {
+	f, d, a, b, _ := crashTest(t)
+	page(f, a, t0, x1(2))
+	f.Depart(a, t0, true)
+	f.Depart(b, t0, false)
+	f.Families(t0)
+	wantRestored(t, d, "x_total 321", "ABC")
+}
+
+func TestCrashBetweenAppendAndPage(t *testing.T) {
+	f, d, a, b, _ := crashTest(t)
+	page(f, a, t0, x1(2))
+	f.Depart(a, t0, true)
+	f.Depart(b, t0, false)
+	d.append(f.Save(t0))
+	g := wantRestored(t, d, "x_total 322", "bC")
+	if list := g.Incarnations(); !g.Return(list[0]) {
+		t.Error("b cannot return")
+	}
+	wantShow(t, g, t0, "x_total 322")
+}
+
+// A return is in pages only. A crash before the page finds the worker departed, one before a page that is older than
+// the departure too; and never without its part.
+func TestCrashAfterReturn(t *testing.T) {
+	f, d, _, b, c := crashTest(t)
+	old := d.newest()
+	f.Depart(b, t0, false)
+	d.save(f, t0, false)
+	d.page(f)
+	departed := d.newest()
+	f.Return(b)
+	page(f, b, t0, x1(25))
+	if f.Unsaved() {
+		t.Error("a return is to be saved")
+	}
+	wantRestored(t, d, "x_total 321", "AbC")
+	d.page(f)
+	wantRestored(t, d, "x_total 326", "ABC")
+	f.Depart(c, t0, true) // and the next record comes
+	d.save(f, t0, false)
+	wantRestored(t, d, "x_total 326", "AB")
+	for name, p := range map[string][]byte{"departed": departed, "old": old} {
+		d.pages = [][]byte{p}
+		t.Log(name)
+		wantRestored(t, d, "x_total 321", "Ab")
+	}
+}
+
+// A departure that no record could take is in the page.
+func TestCrashOnAFullDisk(t *testing.T) {
+	f, d, a, b, _ := crashTest(t)
+	f.Depart(a, t0, true)
+	f.Depart(b, t0, false)
+	d.page(f)
+	g := wantRestored(t, d, "x_total 321", "bC")
+	if !g.Unsaved() {
+		t.Error("what only the page has is not to be saved")
+	}
+	d.save(g, t0, false)
+	d.page(g)
+	wantRestored(t, d, "x_total 321", "bC")
+	d.pages = d.pages[:1] // the one from before
+	wantRestored(t, d, "x_total 321", "bC")
+}
+
+// What changes while a Save is on its way is not saved by it.
+func TestChangesWhileSaving(t *testing.T) {
+	f, d, a, b, _ := crashTest(t)
+	f.Depart(a, t0, false)
+	s := f.Save(t0)
+	f.Depart(b, t0, true)
+	page(f, add(f, "d"), t0, sample{id: counter("y_total"), v: 5})
+	d.append(s)
+	f.Saved(s)
+	if !f.Unsaved() {
+		t.Error("b's departure is not to be saved")
+	}
+	d.save(f, t0, false)
+	d.page(f)
+	wantRestored(t, d, "x_total 321\ny_total 5", "aCD")
+}
+
+// Records that a Save deleted, and never put, do not pile up, also where nobody could say whether it was durable.
+func TestRecordsGo(t *testing.T) {
+	f, d, a, b, c := crashTest(t)
+	f.Depart(a, t0, false)
+	d.append(f.Save(t0)) // and nobody knows
+	f.Depart(b, t0, false)
+	d.save(f, t0, false)
+	later := t0.Add(2 * time.Hour)
+	f.FoldExpired(later)
+	f.Depart(c, later, false)
+	d.save(f, later, false)
+	d.page(f)
+	want := []string{c.departedKey(), "lines/2", "state"} // the first might be there
+	if got := slices.Sorted(maps.Keys(d.records)); !slices.Equal(got, want) {
+		t.Errorf("there are %q, want %q", got, want)
+	}
+	wantRestored(t, d, "x_total 321", "c")
+}
+
+// A page without the records that it needs is damage, and so are records without the state.
+func TestRestoreRefuses(t *testing.T) {
+	f, d, a, _, _ := crashTest(t)
+	f.Depart(a, t0, true)
+	d.save(f, t0, false)
+	before := maps.Clone(d.records)
+	f.Depart(add(f, "d"), t0, true)
+	d.save(f, t0, false)
+	d.page(f)
+	without := func(key string) map[string][]byte {
+		m := maps.Clone(d.records)
+		delete(m, key)
+		return m
+	}
+	newer := maps.Clone(d.records)
+	newer[stateKey] = append([]byte{formatVersion + 1}, newer[stateKey][1:]...)
+	for name, in := range map[string]struct {
+		records map[string][]byte
+		page    []byte
+	}{
+		"no records":          {nil, d.newest()},
+		"older records":       {before, d.newest()},
+		"no state":            {without(stateKey), nil},
+		"a state of tomorrow": {newer, nil},
+		"a page of tomorrow":  {d.records, append([]byte{formatVersion + 1}, d.newest()[1:]...)},
+		"half a page":         {d.records, d.newest()[:len(d.newest())/2]},
+		"an empty page":       {d.records, []byte{}},
+	} {
+		if _, err := Restore(NewOptions(), in.records, in.page, t0); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if f, err := Restore(NewOptions(), nil, nil, t0); err != nil || len(f.Incarnations()) != 0 {
+		t.Errorf("of nothing: %v", err)
 	}
 }
