@@ -50,8 +50,8 @@ func (in *Instance) settle(now time.Time) {
 	for key, m := range in.departed {
 		if !in.fold.Keeps(m.inc) {
 			delete(in.departed, key)
-			if m.waits() {
-				continue // its goodbye is remembered
+			if m.waits() || in.fold.Silent(m.inc) {
+				continue // its goodbye is remembered; of who never gave a page nothing counts twice
 			}
 			in.folded.remember(key, identity{Start: m.start, At: now, ServiceID: m.worker.ServiceID})
 		}

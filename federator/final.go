@@ -183,8 +183,8 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	if in.handedIn(final) {
 		return nil
 	}
-	if m.start > 0 && !sameStart(m.start, final.StartTime) {
-		return &FinalError{FinalUnknown, fmt.Errorf("worker %q started at %.3f, not at %.3f: this is another life of it", final.ServiceID, m.start, final.StartTime)}
+	if m.start > final.StartTime && !sameStart(m.start, final.StartTime) {
+		return &FinalError{FinalUnknown, fmt.Errorf("worker %q started at %.3f, not at %.3f: this is an earlier life of it", final.ServiceID, m.start, final.StartTime)}
 	}
 	if in.departed[m.worker.Key] == m {
 		in.fold.Return(m.inc)
@@ -194,8 +194,11 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	if in.members[m.worker.Key] != m {
 		return nil
 	}
-	if m.folded.Start > 0 && !sameStart(m.folded.Start, final.StartTime) {
+	switch {
+	case m.folded.Start > 0 && !sameStart(m.folded.Start, final.StartTime):
 		in.fold.SetBase(m.inc, false) // another life than the folded one, under the same key: all of it counts
+	case m.start > 0 && !sameStart(m.start, final.StartTime) && in.fold.Fell(g.stage):
+		in.replace(m, g, now) // it ends before anybody has seen its new life
 	}
 	if g.samples > 0 {
 		in.fold.Commit(g.stage, now)

@@ -148,6 +148,9 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 	if len(m.port.former) == 0 || a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID {
 		return nil
 	}
+	if a.id != "" && a.start > 0 && a.start == m.start {
+		return nil // signed and of the very start time: it is the worker, which begins its counters anew
+	}
 	current := in.fold.Gap(g.stage, in.fold.Snapshot(m.inc))
 	for _, f := range slices.Backward(m.port.former) {
 		switch {

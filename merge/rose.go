@@ -20,3 +20,10 @@ func (f *Fold) Rose(st *Stage) bool {
 	}
 	return rose
 }
+
+// Silent tells whether the incarnation has not given a page yet.
+func (f *Fold) Silent(inc *Incarnation) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !inc.committed
+}
