@@ -13,6 +13,7 @@ func (f *Fold) decideLayout() {
 		return
 	}
 	f.layout, f.held = true, false
+	f.extend()
 	holders := f.holdersOf()
 	for _, fam := range f.families {
 		f.decideWinner(fam, holders)

@@ -133,15 +133,13 @@ func crashTest(t *testing.T) (f *Fold, d *disk, a, b, c *Incarnation) {
 func wantRestored(t *testing.T, d *disk, want, who string) *Fold {
 	t.Helper()
 	f := restored(t, NewOptions(), d, t0)
-	got := ""
+	var keys []string
 	for _, inc := range f.Incarnations() {
-		if inc.Present() {
-			got += strings.ToUpper(inc.Key)
-		} else {
-			got += inc.Key
+		if keys = append(keys, inc.Key); inc.Present() {
+			keys[len(keys)-1] = strings.ToUpper(inc.Key)
 		}
 	}
-	if got != who {
+	if got := strings.Join(keys, ""); got != who {
 		t.Errorf("there are %s, want %s", got, who)
 	}
 	wantShow(t, f, t0, want)
