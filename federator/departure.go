@@ -1,6 +1,10 @@
 package federator
 
-import "time"
+import (
+	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
 
 // depart moves a present worker's part to the ledger, exactly once.
 func (in *Instance) depart(m *member, reason string, now time.Time) {
@@ -57,6 +61,7 @@ func (in *Instance) settle(now time.Time) {
 		}
 	}
 	in.folded.expire(now, in.job.Merge.InstanceRetention)
+	in.compact(now)
 	in.logConflicts()
 	if refused := in.fold.Refused(); refused > 0 && in.refused == 0 {
 		in.logger.Warn("Instance is at series_limit: new series are left out; raise it, or drop labels by metric_relabel_configs",
@@ -64,6 +69,20 @@ func (in *Instance) settle(now time.Time) {
 		in.refused = refused
 	}
 }
+
+// compact lets go, once in a while, of lines that nobody has any more.
+func (in *Instance) compact(now time.Time) {
+	if now.Sub(in.compacted) < compactInterval {
+		return
+	}
+	in.compacted = now
+	if in.fold.Compact(now) {
+		in.table = exposition.NewTable(maxLines)
+	}
+}
+
+// compactInterval is how often lines are looked through.
+const compactInterval = time.Minute
 
 // logConflicts says once what workers disagree on.
 func (in *Instance) logConflicts() {

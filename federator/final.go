@@ -183,6 +183,9 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	if in.handedIn(final) {
 		return nil
 	}
+	if in.fold.Stale(g.stage) {
+		return &FinalError{FinalNotReady, errors.New("lines that the page has were let go while it was read: hand it in again")}
+	}
 	if m.start > final.StartTime && !sameStart(m.start, final.StartTime) {
 		return &FinalError{FinalUnknown, fmt.Errorf("worker %q started at %.3f, not at %.3f: this is an earlier life of it", final.ServiceID, m.start, final.StartTime)}
 	}

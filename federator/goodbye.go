@@ -39,7 +39,7 @@ func (in *Instance) askGone(now time.Time) {
 
 // finishGone takes the answer of one that said goodbye.
 func (in *Instance) finishGone(m *member, g *ingest, err error) {
-	if err != nil || g.samples == 0 || g.workerID != "" && g.workerID != m.worker.ServiceID {
+	if err != nil || g.samples == 0 || in.fold.Stale(g.stage) || g.workerID != "" && g.workerID != m.worker.ServiceID {
 		return
 	}
 	start := g.startTime()

@@ -81,6 +81,9 @@ func (g *ingest) startTime() float64 {
 
 // commit makes a whole page the member's snapshot, if it is this member who answered.
 func (in *Instance) commit(m *member, g *ingest, now time.Time) error {
+	if in.fold.Stale(g.stage) {
+		return nil // it began before lines were let go that it has: the last page counts until the next
+	}
 	if g.samples == 0 && m.samples > 0 {
 		return parseError("the page has no sample, although it had %d before", m.samples)
 	}

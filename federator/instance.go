@@ -41,6 +41,8 @@ type Instance struct {
 	conflict map[conflictKey]bool // as of the last round
 	closed   bool                 // its job is gone, and the job's metrics with it
 
+	compacted time.Time // when lines that nobody has were let go
+
 	// open: the workers are known, be it that discovery has answered or that the ledger named them.
 	open bool
 
@@ -72,7 +74,7 @@ func newInstance(f *Federator, k instanceKey, job *Job, now time.Time) *Instance
 		federator: f, key: k, logger: f.logger.With("job", k.job, "instance", k.instance),
 		job: job, fold: merge.New(job.Merge), table: exposition.NewTable(maxLines), members: map[string]*member{},
 		departed: map[string]*member{}, folded: newIdentities(&f.clock), idle: now,
-		writing: make(chan struct{}, 1), savedDeparted: map[string]bool{},
+		compacted: now, writing: make(chan struct{}, 1), savedDeparted: map[string]bool{},
 		counts: counts{departed: map[string]int{}}, conflict: map[conflictKey]bool{},
 	}
 }
