@@ -13,7 +13,7 @@ import (
 )
 
 // savedFold is a fold with all that can be saved, and what it showed.
-func savedFold(t failer, full bool) (d *disk, shown string) {
+func savedFold(full bool) (d *disk, shown string) {
 	f := New(lawOptions())
 	d = &disk{}
 	var p []sample
@@ -101,12 +101,12 @@ func exercise(f *Fold) {
 // whole is what it was.
 func FuzzRestore(f *testing.F) {
 	for _, full := range []bool{false, true} {
-		d, _ := savedFold(f, full)
+		d, _ := savedFold(full)
 		f.Add(pack(d.records, d.newest()))
 		f.Add(pack(d.records, nil))
 		f.Add(pack(nil, d.newest()))
 	}
-	d, shown := savedFold(f, false)
+	d, shown := savedFold(false)
 	whole := pack(d.records, d.newest())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		records, page := unpack(in)
@@ -124,7 +124,7 @@ func FuzzRestore(f *testing.F) {
 // TestRestoreOfFlippedBytes flips each byte, and ends after each: what is left is an error or a fold.
 func TestRestoreOfFlippedBytes(t *testing.T) {
 	for _, full := range []bool{false, true} {
-		d, shown := savedFold(t, full)
+		d, shown := savedFold(full)
 		if got := show(restored(t, lawOptions(), d, t0), t0); got != shown {
 			t.Fatalf("restored:\n%s\nwant\n%s", got, shown)
 		}
