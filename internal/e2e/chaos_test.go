@@ -38,13 +38,14 @@ func TestChaos(t *testing.T) {
 	c.run(t, app, kills)
 	v, page := c.settled(t, truth)
 	pages.end(t)
-	lost := p.judge(t, page, time.Since(begun))
+	recorded := p.judge(t, page, time.Since(begun))
 	lives := readLives(t, truth)
 	t.Logf("chaos: seed %d: the federator was killed %d times, %d of them before it was ready, and ended %d times; Consul was killed %d times; "+
 		"workers: %d killed, %d ended, %d stopped, %d lives, %d handed in", seed, kills, c.unready, c.terms, c.consuls.Load(), c.killed.Load(),
 		c.ended.Load(), c.stopped.Load(), len(lives), v.taken)
-	t.Logf("chaos: %d requests counted, %d answered, %d not; %d missing, %d may be; %d pages read, none fell; in Prometheus: %s",
-		v.requests, c.answered.Load()+warmUp, c.rejected.Load(), v.lost, v.allowed, pages.n.Load(), lost)
+	t.Logf("chaos: %d requests counted, %d answered, %d not; %d missing, %d may be; %d pages read, %d values fell; in Prometheus: %s",
+		v.requests, c.answered.Load()+warmUp, c.rejected.Load(), v.lost, v.allowed, pages.n.Load(), len(pages.fell), recorded)
+	t.Logf("chaos: what may have lost something:\n%s", strings.Join(v.losses, "\n"))
 	if done := len(c.dead) - c.terms; done != kills {
 		t.Errorf("the federator was killed %d times, want %d", done, kills)
 	}

@@ -102,6 +102,7 @@ func (l *life) mayLose(kills []span, alive bool) int {
 type verdict struct {
 	requests, lost, allowed, taken, killed int
 	wrong                                  []string
+	losses                                 []string // of lives that may have lost something
 }
 
 // judge holds each life against its own series, and all of them against the application's counter and histogram.
@@ -113,6 +114,9 @@ func judge(page string, lives []*life, kills []span, alive func(*life) bool) *ve
 		merged := int(zeroIfNone(value(page, fmt.Sprintf(`life_requests_total{life=%q}`, l.name))))
 		if lost := l.total - merged; lost < 0 || lost > allowed {
 			v.wrongf("life %s (alive: %v, final: %s): %d of %d requests are merged, %d may be missing", l.name, alive(l), l.final, merged, l.total, allowed)
+		}
+		if allowed > 0 || l.total > merged {
+			v.losses = append(v.losses, fmt.Sprintf("%s: %d of %d requests missing, %d may be, %d pages, final: %q", l.name, l.total-merged, l.total, allowed, len(l.pages), l.final))
 		}
 		v.requests, v.lost, v.allowed = v.requests+l.total, v.lost+l.total-merged, v.allowed+allowed
 		switch {
