@@ -143,9 +143,9 @@ func (r *reader) floats(n int) []float64 {
 		r.fail()
 		return nil
 	}
-	out := make([]float64, n)
+	b, out := r.take(8*n), make([]float64, n)
 	for i := range out {
-		out[i] = r.float()
+		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
 	}
 	return out
 }

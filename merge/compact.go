@@ -240,8 +240,8 @@ func (f *Fold) forgetSlots() {
 	maps.DeleteFunc(f.gauges, func(slot Slot, _ *gauge) bool { return isFree(slot) })
 }
 
-// Stale tells whether a page has lines that Compact let go since it began. What it says of them cannot be told any
-// more: nothing else may be asked of the stage, and Commit refuses it.
+// Stale tells whether a page has lines that Compact let go since it began, or that its reader had learnt before. What
+// it says of them cannot be told any more: nothing else may be asked of the stage, and Commit refuses it.
 func (f *Fold) Stale(st *Stage) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -249,7 +249,7 @@ func (f *Fold) Stale(st *Stage) bool {
 }
 
 func (f *Fold) stale(st *Stage) bool {
-	if st.made == f.compactions {
+	if f.compactions == 0 {
 		return false
 	}
 	return slices.ContainsFunc(st.slots, func(slot Slot) bool {

@@ -116,6 +116,11 @@ func TestCompactRefusesStalePages(t *testing.T) {
 	if !f.Compact(later) {
 		t.Fatal("nothing goes")
 	}
+	outdated := a.Stage() // its reader still has the old table
+	outdated.Sample(slot, 5, 0, false)
+	if r := f.Commit(outdated, later); !r.Stale {
+		t.Errorf("a slot that is free is taken: %+v", r)
+	}
 	reused := stale
 	for _, when := range []string{"freed", "reused"} {
 		if !f.Stale(reused) || f.Stale(right) {

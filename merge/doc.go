@@ -19,6 +19,11 @@
 // kept in offsets and in the ledger is the count between neighbouring bounds, which adds up whatever the bounds are.
 // A page that lacks a bound counts there with its next lower one.
 //
+// # What survives
+//
+// Save gives what is not of present workers as records, AppendPage what is, with each page that is shown, and Restore
+// makes of both what was shown last. Nothing but the clocks tells a fold that was restored from one that lived on.
+//
 // # Limits
 //
 // Nothing here does I/O, starts a goroutine or reads a clock: time comes in. Sums are kept as unevaluated pairs of

@@ -148,7 +148,7 @@ func flips() []byte {
 	if slow {
 		return []byte{1}
 	}
-	return []byte{1, 0x80, 0xff}
+	return []byte{1, 0xff}
 }
 
 func restoreAny(in []byte) int {

@@ -132,7 +132,9 @@ func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
 			inc.setUntyped(slot, raw)
 		}
 	}
-	for i, v := range r.floats(len(slots)) {
+	values := r.floats(len(slots))
+	inc.slots, inc.last = make([]Slot, 0, len(values)), make([]float64, 0, len(values))
+	for i, v := range values {
 		if f.same(slots[i], life) {
 			inc.slots, inc.last = append(inc.slots, slots[i]), append(inc.last, v)
 		}

@@ -208,7 +208,7 @@ func (w *twins) page(t *rapid.T) {
 // TestRestoreIsInvisible lets one of two folds die at random moments of a random life.
 func TestRestoreIsInvisible(t *testing.T) {
 	crashes, compactions, schedules := 0, 0, 0
-	many(t, 20_000)
+	many(t, 10_000)
 	rapid.Check(t, func(t *rapid.T) {
 		w := newTwins(t)
 		t.Repeat(w.actions())
