@@ -208,3 +208,35 @@ func TestCrashLaws(t *testing.T) {
 		}
 	}
 }
+
+// TestCrashDoesNotLowerByRounding lets workers depart whose values are no whole numbers, and dies before a page shows
+// it: the same parts add up in another order.
+func TestCrashDoesNotLowerByRounding(t *testing.T) {
+	many(t, 5_000)
+	rapid.Check(t, func(t *rapid.T) {
+		f, d := New(NewOptions()), &disk{}
+		var incs []*Incarnation
+		for i := range rapid.IntRange(1, 12).Draw(t, "workers") {
+			inc := add(f, fmt.Sprint(i))
+			for range rapid.IntRange(1, 3).Draw(t, "pages") { // each fall goes to the offset
+				v := rapid.Float64Range(0, 1e9).Draw(t, "v")
+				page(f, inc, t0, x1(v), sample{id: id(exposition.Summary, "s", exposition.PartSum, 0), v: v}, sample{id: id(exposition.Summary, "s", exposition.PartCount, 0), v: 1})
+			}
+			incs = append(incs, inc)
+		}
+		shown := flatten(f.Families(t0))
+		d.save(f, t0, false)
+		d.page(f)
+		for _, inc := range incs {
+			if how := rapid.IntRange(0, 2).Draw(t, "departs"); how > 0 {
+				f.Depart(inc, t0, how == 2)
+			}
+		}
+		d.append(f.Save(t0))
+		for name, v := range flatten(restored(t, NewOptions(), d, t0).Families(t0)) {
+			if v < shown[name] {
+				t.Fatalf("%s is %v, shown was %v", name, v, shown[name])
+			}
+		}
+	})
+}
