@@ -115,11 +115,15 @@ func (ids *identities) handedIn(serviceID string, start float64) bool {
 	return ok && sameStart(id.Start, start)
 }
 
+// maxIdentities bounds an instance's identities: one whose workers live for a second has half a million in a week. The
+// oldest go first; to count twice such a worker would have to come back after that many others.
+const maxIdentities = 4096
+
 // expire forgets what is older than retention. It looks at nothing younger, so that a round costs the same after ten
 // thousand recycled workers as after one.
 func (ids *identities) expire(now time.Time, retention time.Duration) {
 	n := 0
-	for ; n < len(ids.queue) && now.Sub(ids.queue[n].at) > retention; n++ {
+	for ; n < len(ids.queue) && (len(ids.queue)-n > maxIdentities || now.Sub(ids.queue[n].at) > retention); n++ {
 		if key := ids.queue[n].key; ids.byKey[key].At.Equal(ids.queue[n].at) {
 			ids.forget(key)
 		}
