@@ -1,7 +1,7 @@
 # What runs here is pinned: Consul, Prometheus, promtool and golangci-lint are Go tools in modules of their own, built once
 # into ${XDG_CACHE_HOME:-~/.cache}/fedscrape. CONTRIBUTING.md says what each target is for.
 
-.PHONY: build test tools lint format fuzz bench chaos clean
+.PHONY: build test tools lint format fuzz bench chaos soak clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
@@ -42,6 +42,12 @@ KILLS ?= 200
 
 chaos: tools
 	FEDSCRAPE_CHAOS_KILLS=$(KILLS) go test -race -count=1 -timeout 60m -run '^TestChaos$$' -v ./internal/e2e
+
+SECONDS ?= 180
+INSTANCES ?= 1000
+
+soak:
+	FEDSCRAPE_SOAK_SECONDS=$(SECONDS) FEDSCRAPE_SOAK_INSTANCES=$(INSTANCES) go test -count=1 -timeout 60m -run '^TestSoak$$' -v ./internal/e2e
 
 clean:
 	rm -f fedscrape
