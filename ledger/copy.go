@@ -36,13 +36,10 @@ func inspect(path string) (damage, err error) {
 	return damage, err
 }
 
-// copyOnce copies the records before the pages: an incarnation that departed between the two is in both, and a later
-// page is true as well.
+// copyOnce copies the pages before the records: a page may be older than the records, as after a power cut, but never
+// needs records that are not there yet.
 func copyOnce(from, to string) error {
 	if err := os.MkdirAll(filepath.Join(to, pagesName), 0o700); err != nil {
-		return err
-	}
-	if err := copyFile(filepath.Join(from, dbName), filepath.Join(to, dbName)); err != nil {
 		return err
 	}
 	names, err := filepath.Glob(filepath.Join(from, pagesName, "*"))
@@ -55,7 +52,7 @@ func copyOnce(from, to string) error {
 			return err
 		}
 	}
-	return nil
+	return copyFile(filepath.Join(from, dbName), filepath.Join(to, dbName))
 }
 
 func copyFile(from, to string) error {
