@@ -17,8 +17,13 @@ func (in *Instance) mayBeFromBeforeLoss(w *discovery.Worker) bool {
 	case !w.StartTime.IsZero():
 		return w.StartTime.Before(lost)
 	default:
-		return !in.federator.settled[in.job.Name] && lost.After(in.federator.clock.started.Add(-lossWindow))
+		return !in.federator.settled[in.job.Name] && in.federator.lostAtOpening()
 	}
+}
+
+// lostAtOpening tells whether the ledger was set aside when it was opened for this federator.
+func (f *Federator) lostAtOpening() bool {
+	return f.ledger.Lost().After(f.clock.started.Add(-lossWindow))
 }
 
 // lossWindow is how long before the federator counts as started a ledger may have been lost by it.

@@ -84,6 +84,9 @@ func TestLostLedger(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.restart()
+		if n := w.metric("fedscrape_ledger_errors_total"); n != 1 {
+			t.Errorf("the loss is counted %v times", n)
+		}
 		w.register("w2", "a:2")
 		w.at("a:2", answer{page: counter(3, float64(time.Now().Unix()+5))})
 		w.register("w3", "a:3")

@@ -16,6 +16,9 @@ import (
 // than to begin anew. It runs before anything else does.
 func (f *Federator) restore(jobs []*Job) {
 	now := time.Now()
+	if f.lostAtOpening() {
+		f.metrics.ledgerErrors.WithLabelValues("read").Inc()
+	}
 	instances, err := f.readLedger(jobs, now)
 	if err == nil {
 		f.adopt(instances)

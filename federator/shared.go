@@ -160,7 +160,7 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 			if !f.soft || current.Fell {
 				return f
 			}
-		case in.closer(g, f, current):
+		case in.closer(g, a, f, current):
 			return f
 		}
 	}
@@ -169,13 +169,16 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 
 // closer tells whether a page without an identity follows a former one much better than the last: it does not fall
 // where the other does, or it repeats what the other would have to jump to.
-func (in *Instance) closer(g *ingest, former *speaker, current merge.Gap) bool {
+func (in *Instance) closer(g *ingest, a, former *speaker, current merge.Gap) bool {
 	if former.soft || former.page == nil {
 		return false
 	}
 	gap := in.fold.Gap(g.stage, former.page)
 	if gap.Fell {
 		return false
+	}
+	if a.start > 0 && gap.Rise == 0 {
+		return false // a process that tells its start, and counts nothing between two answers, is no second one at work
 	}
 	return current.Fell || gap.Changed <= current.Changed && gap.Rise*4 < current.Rise
 }

@@ -237,3 +237,17 @@ func TestSharedPortByChance(t *testing.T) {
 		})
 	}
 }
+
+// One process whose values go to and fro between two pages, as replayed pages do, tells its start: it resets, and
+// nobody else is at its port.
+func TestReplayedPagesAreNotShared(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "h:1")
+		w.tell()
+		for i := range 10 {
+			w.at("h:1", answer{page: counter(float64(5+i%2), 100)})
+			w.value("x_total")
+			w.wantStates("1:up")
+		}
+	})
+}
