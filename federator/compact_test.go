@@ -10,11 +10,11 @@ import (
 
 // page with labels that are never seen again, as request IDs in labels are.
 func churning(n int) string {
-	page := "# TYPE x_total counter\nx_total 1\n# TYPE g gauge\n"
+	page := []byte("# TYPE x_total counter\nx_total 1\n# TYPE g gauge\n")
 	for i := range 200 {
-		page += fmt.Sprintf("g{id=\"%d-%d\"} 1\n", n, i)
+		page = fmt.Appendf(page, "g{id=\"%d-%d\"} 1\n", n, i)
 	}
-	return page
+	return string(page)
 }
 
 // Labels that come and go cost no memory for ever, and no page is read with slots that are another line's now.

@@ -24,11 +24,11 @@ func (w *world) weight() (n int) {
 
 // recycledPage is of a worker with a few hundred series.
 func recycledPage(v float64) string {
-	page := "# TYPE x_total counter\n"
+	page := []byte("# TYPE x_total counter\n")
 	for i := range 200 {
-		page += fmt.Sprintf("x_total{i=\"%d\"} %v\n", i, v)
+		page = fmt.Appendf(page, "x_total{i=\"%d\"} %v\n", i, v)
 	}
-	return page
+	return string(page)
 }
 
 // Ten thousand recycled workers of one instance cost what a few do, whether they say goodbye or are killed, but for
