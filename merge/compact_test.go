@@ -133,7 +133,7 @@ func TestCompactRefusesStalePages(t *testing.T) {
 			f.Paged()
 		}
 		n := len(f.lines)
-		for i := range 50 {
+		for i := range 101 {
 			f.Slot(counter("other_total", "k", strconv.Itoa(i)))
 		}
 		if len(f.lines) != n && when == "freed" {

@@ -59,7 +59,11 @@ func TestAppendPageAllocatesNothing(t *testing.T) {
 	f.Families(t0)
 	f.Saved(f.Save(t0))
 	buffer := f.AppendPage(nil)
-	if n := testing.AllocsPerRun(20, func() { buffer = f.AppendPage(buffer[:0]) }); n > 0 {
+	most := 0.0
+	if slow {
+		most = 20 // the race detector makes append allocate
+	}
+	if n := testing.AllocsPerRun(20, func() { buffer = f.AppendPage(buffer[:0]) }); n > most {
 		t.Errorf("%v allocations", n)
 	}
 }
