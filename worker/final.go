@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -46,21 +47,30 @@ func (w *Worker) FinalPage(ctx context.Context, contentType string, page []byte)
 	}
 	for {
 		status, text, err := w.putFinal(ctx, contentType, page)
-		switch {
-		case err != nil:
-			return fmt.Errorf("hand in the final snapshot: %w", err)
-		case status/100 == 2:
+		if err == nil && status/100 == 2 {
 			w.handedIn.Store(true)
 			return nil
-		case status != http.StatusServiceUnavailable:
-			return fmt.Errorf("hand in the final snapshot: the federator answers %d: %s", status, text)
+		}
+		if err == nil {
+			err = fmt.Errorf("the federator answers %d: %s", status, text)
+		}
+		if status != http.StatusServiceUnavailable && !restarts(ctx, err) {
+			return fmt.Errorf("hand in the final snapshot: %w", err)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("hand in the final snapshot: the federator answers %d: %s: %w", status, text, ctx.Err())
+			return fmt.Errorf("hand in the final snapshot: %w: %w", err, ctx.Err())
 		case <-time.After(retryFinal):
 		}
 	}
+}
+
+// restarts tells whether the federator may answer in a moment, because it is being restarted. Without a deadline the wait
+// for one that is gone for good would have no end.
+func restarts(ctx context.Context, err error) bool {
+	_, bounded := ctx.Deadline()
+	broken := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+	return bounded && broken
 }
 
 func (w *Worker) putFinal(ctx context.Context, contentType string, page []byte) (status int, text string, err error) {

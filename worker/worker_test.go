@@ -260,6 +260,50 @@ func TestFinalWaitsForAFederatorThatStarts(t *testing.T) {
 	p.next(t, "deregister") // the final snapshot is not handed in twice
 }
 
+func TestFinalWaitsForAFederatorThatRestarts(t *testing.T) {
+	p := newPeer(t, nil)
+	away, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := away.Addr().String()
+	_ = away.Close()
+	w := register(t, Options{Job: "webapp", Gatherer: newRegistry(t), FederatorURL: "http://" + addr})
+	p.next(t, "register")
+	if err := w.Final(t.Context()); err == nil {
+		t.Error("without a deadline it waited")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	taken := make(chan error, 1)
+	go func() { taken <- w.Final(ctx) }()
+	back := listenAgain(t, addr)
+	conn, err := back.Accept() // it breaks off once more
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	server := &http.Server{Handler: p.Config.Handler, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(back) }()
+	t.Cleanup(func() { _ = server.Close() })
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	p.next(t, "final")
+	_ = w.Close()
+}
+
+// listenAgain opens a port that was closed a moment ago.
+func listenAgain(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
+}
+
 func TestFinalSaysWhyItWasNotTaken(t *testing.T) {
 	p := newPeer(t, func(what string) int {
 		if what == "final" {

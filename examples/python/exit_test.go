@@ -1,8 +1,10 @@
 package python_test
 
 import (
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +50,34 @@ func TestFinalWaitsForAFederatorThatStarts(t *testing.T) {
 	}
 	finals := p.of("final")
 	if len(finals) != 2 || finals[1].header.Get("Authorization") != "Basic dUA6cA==" {
+		t.Errorf("finals: %+v", finals)
+	}
+}
+
+func TestFinalWaitsForAFederatorThatRestarts(t *testing.T) {
+	p := newPeer(t, nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proc := python(t, p, "FEDSCRAPE_URL=http://"+listener.Addr().String())
+	proc.start(t)
+	server := &http.Server{Handler: http.HandlerFunc(p.serve), ReadHeaderTimeout: time.Minute}
+	var broken sync.WaitGroup
+	broken.Go(func() { // breaks off twice, as a federator that is killed does, before it answers
+		for range 2 {
+			if conn, err := listener.Accept(); err == nil {
+				_ = conn.Close()
+			}
+		}
+		_ = server.Serve(listener)
+	})
+	defer broken.Wait()
+	defer func() { _ = server.Close() }()
+	if _, err := proc.end(t); err != nil {
+		t.Error(err)
+	}
+	if finals := p.of("final"); len(finals) != 1 || !strings.HasSuffix(finals[0].body, "# EOF\n") {
 		t.Errorf("finals: %+v", finals)
 	}
 }

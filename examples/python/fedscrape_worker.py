@@ -215,8 +215,17 @@ class Worker:
         path = '/api/v1/final?' + urlencode({'job': self._job, 'instance': self._instance})
         headers = {'Content-Type': content_type, 'X-Fedscrape-Worker': self.service_id,
                    'X-Fedscrape-Start': repr(self.start_time)}
-        while self._put(self._federator, path, page, headers, deadline, allow=503) == 503:  # soon ready
+        while not self._taken(path, page, headers, deadline):
             time.sleep(0.1)
+
+    def _taken(self, path, page, headers, deadline):
+        """False where the federator may answer in a moment: it is being restarted, or is not ready yet."""
+        try:
+            return self._put(self._federator, path, page, headers, deadline, allow=503) != 503
+        except ConnectionError:
+            if deadline - time.monotonic() < 0.15:
+                raise
+            return False
 
     def _page(self, accept, deadline):
         if not _rendering.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -241,7 +250,8 @@ class Worker:
                 sock.sendall('\r\n'.join(lines + ['', '']).encode() + body)
                 status, text = _read_answer(sock, deadline)
         except OSError as err:
-            raise OSError('%s: %s' % (where, err))
+            kind = ConnectionError if isinstance(err, ConnectionError) else OSError
+            raise kind('%s: %s' % (where, err))
         if status >= 300 and status != allow:
             raise OSError('%s answers %d: %s' % (where, status, text))
         return status
@@ -464,7 +474,7 @@ def _read_answer(sock, deadline):
         answer += chunk
     match = re.match(rb'HTTP/1\.[01] (\d{3})', answer)
     if not match:
-        raise OSError('no HTTP answer: %r' % answer[:40])
+        raise (OSError if answer else ConnectionError)('no HTTP answer: %r' % answer[:40])
     return int(match.group(1)), answer.partition(b'\r\n\r\n')[2][:200].decode('utf-8', 'replace').strip()
 
 
