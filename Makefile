@@ -1,7 +1,7 @@
 # What runs here is pinned: Consul, Prometheus, promtool and golangci-lint are Go tools in modules of their own, built once
 # into ${XDG_CACHE_HOME:-~/.cache}/fedscrape. CONTRIBUTING.md says what each target is for.
 
-.PHONY: build test tools lint format fuzz bench chaos soak clean
+.PHONY: build test tools lint format fuzz bench model chaos soak clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
@@ -37,6 +37,12 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+SCHEDULES ?= 20000
+
+model: SHELL := bash
+model:
+	set -o pipefail; FEDSCRAPE_MODEL_SCHEDULES=$(SCHEDULES) go test -count=1 -timeout 60m -run '^TestModel$$' -v ./federator | grep -v -e '=== RUN' -e '--- PASS: TestModel/'
 
 KILLS ?= 200
 
