@@ -353,7 +353,12 @@ function put(call) {
   if (url.username) headers.Authorization = `Basic ${Buffer.from(user).toString('base64')}`;
   const where = url.host + call.path.split('?')[0];
   return new Promise((resolve, reject) => {
-    const fail = (err) => reject(new Error(`${where}: ${text(err)}`));
+    const fail = (err) => {
+      // A federator that is being restarted answers in a moment.
+      const restarts = call.again && ['ECONNREFUSED', 'ECONNRESET'].includes(err.code) && call.deadline - now() > 150;
+      if (restarts) resolve(call.again);
+      else reject(new Error(`${where}: ${text(err)}`));
+    };
     const req = request({
       method: 'PUT', agent: false, headers, ca: call.ca, signal: call.signal, path: url.pathname.replace(/\/+$/, '') + call.path,
       hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || undefined,

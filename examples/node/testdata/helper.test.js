@@ -23,6 +23,7 @@ async function peer(t, script = () => 200) {
       calls.push({ kind, url: req.url, headers: req.headers, body });
       const status = self.script(kind, calls);
       if (status === 'garbage') req.socket.end('SSH-2.0-OpenSSH_9.2\r\n');
+      else if (status === 'break off') req.socket.destroy();
       else if (status !== 'hang') res.writeHead(status).end(status === 200 ? '' : 'scripted');
     });
   });
@@ -181,6 +182,14 @@ test('nothing holds up start or exit', async (t) => {
 test('the final snapshot waits for a federator that starts', async (t) => {
   for (const way of ['natural', 'exit']) {
     const p = await peer(t, (kind, calls) => (kind === 'final' && calls.filter((c) => c.kind === 'final').length === 1 ? 503 : 200));
+    await (await run(t, p, way)).ended;
+    assert.strictEqual(p.story(), 'register final final deregister', way);
+  }
+});
+
+test('the final snapshot waits for a federator that restarts', async (t) => {
+  for (const way of ['natural', 'exit']) {
+    const p = await peer(t, (kind, calls) => (kind === 'final' && calls.filter((c) => c.kind === 'final').length === 1 ? 'break off' : 200));
     await (await run(t, p, way)).ended;
     assert.strictEqual(p.story(), 'register final final deregister', way);
   }
