@@ -28,7 +28,7 @@ func TestSoak(t *testing.T) {
 		interval, refresh = 15*time.Second, 5*time.Second // sixteen thousand workers are a long list
 		shipped(t)
 	}
-	f := serve(t, "", fmt.Sprintf("        refresh_interval: %s\n", refresh))
+	f := serve(t, "", fmt.Sprintf("        refresh_interval: %s\n    target_limit: 100000\n", refresh))
 	s := &soak{fleet: startFleet(t, f), f: f, workers: map[string][]*scripted{}, interval: interval}
 	s.populate(t, instances)
 	s.pass(t) // each instance known, each line learned
