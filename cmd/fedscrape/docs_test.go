@@ -146,6 +146,39 @@ func elem(typ reflect.Type) reflect.Type {
 	return typ
 }
 
+// TestEveryMetricIsInTheDocs holds the metrics that the code names against docs/architecture.md, both ways.
+func TestEveryMetricIsInTheDocs(t *testing.T) {
+	text, named := readDoc(t, "docs/architecture.md"), map[string]bool{"fedscrape_build_info": true}
+	name := regexp.MustCompile(`"(fedscrape_[a-z_]*[a-z])"`)
+	for _, folder := range []string{"cmd/fedscrape", "discovery", "discovery/publish", "federator", "scraper"} {
+		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, found := range name.FindAllStringSubmatch(readDoc(t, strings.TrimPrefix(file, root+"/")), -1) {
+				named[found[1]] = found[1] != "fedscrape_gauge_mode" // which is a worker's
+			}
+		}
+	}
+	if len(named) < 25 {
+		t.Errorf("only %d metrics", len(named))
+	}
+	for metric, ours := range named {
+		if ours && !strings.Contains(text, "`"+metric) {
+			t.Errorf("docs/architecture.md does not name %s", metric)
+		}
+	}
+	for _, found := range regexp.MustCompile("`(fedscrape_[a-z_]+)[`{]").FindAllStringSubmatch(text, -1) {
+		if _, there := named[found[1]]; !there {
+			t.Errorf("docs/architecture.md names %s, which the code does not", found[1])
+		}
+	}
+}
+
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
 // TestConfigurationsInTheDocs reads each whole configuration of the texts; the one with all keys has the defaults.
