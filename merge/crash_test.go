@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -217,7 +218,7 @@ func TestCrashDoesNotLowerByRounding(t *testing.T) {
 		f, d := New(NewOptions()), &disk{}
 		var incs []*Incarnation
 		for i := range rapid.IntRange(1, 12).Draw(t, "workers") {
-			inc := add(f, fmt.Sprint(i))
+			inc := add(f, strconv.Itoa(i))
 			for range rapid.IntRange(1, 3).Draw(t, "pages") { // each fall goes to the offset
 				v := rapid.Float64Range(0, 1e9).Draw(t, "v")
 				page(f, inc, t0, x1(v), sample{id: id(exposition.Summary, "s", exposition.PartSum, 0), v: v}, sample{id: id(exposition.Summary, "s", exposition.PartCount, 0), v: 1})
