@@ -94,9 +94,12 @@ func (f *Federator) forget(in *Instance, now time.Time) {
 	}
 }
 
-// dropRecords takes all that there is of an instance out of the ledger. The records go first: a page without them is
-// not read.
+// dropRecords takes all that there is of an instance out of the ledger. The page goes first: records without
+// one are what departed, and an old page with new records would be who came since.
 func (f *Federator) dropRecords(k instanceKey) error {
+	if err := f.ledger.ForgetPage(k.prefix()); err != nil {
+		return err
+	}
 	var batch ledger.Batch
 	if err := f.ledger.Load(k.prefix(), func(key string, _ []byte) error {
 		batch.Delete(key)
@@ -104,10 +107,7 @@ func (f *Federator) dropRecords(k instanceKey) error {
 	}); err != nil {
 		return err
 	}
-	if err := f.ledger.Append(&batch); err != nil {
-		return err
-	}
-	return f.ledger.ForgetPage(k.prefix())
+	return f.ledger.Append(&batch)
 }
 
 // sweepDue tells how long nobody may still ask before a sweep: 1.5 intervals after the last round, for each instance

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // A ledger is set aside by moving its files into a directory of its own. The directory is first made under a name that
@@ -22,23 +20,34 @@ const (
 func (d *Disk) SetAside(reason error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.db != nil {
-		d.pages.close()
-		if err := d.db.Close(); err != nil {
-			return fmt.Errorf("set the ledger aside: %w", err)
-		}
-		d.db, d.pages = nil, nil
+	if d.closed {
+		return errClosed
+	}
+	if err := d.closeFiles(); err != nil { // what cannot be closed can be moved
+		d.logger.Warn("Ledger cannot be closed to be set aside", "err", err)
 	}
 	return d.setAside(reason)
 }
 
-// setAside moves the files and opens new ones.
+// setAside moves the files and opens new ones. Until it has, the old ones are not used: the next call tries again.
 func (d *Disk) setAside(reason error) error {
+	d.pending = reason
+	if err := d.exchange(reason); err != nil {
+		return err
+	}
+	d.pending = nil
+	return nil
+}
+
+func (d *Disk) exchange(reason error) error {
 	step("aside.begin")
 	if err := os.MkdirAll(d.path(movingName), 0o750); err != nil {
 		return fmt.Errorf("set the ledger aside: %w", err)
 	}
 	_ = os.WriteFile(filepath.Join(d.path(movingName), "reason"), []byte(reason.Error()+"\n"), 0o600) // for a person; the move counts
+	if err := syncFile(d.dir); err != nil {
+		return fmt.Errorf("set the ledger aside: %w", err)
+	}
 	step("aside.named")
 	damage, err := d.openFiles() // ends the move first
 	if err = errors.Join(damage, err); err != nil {
@@ -59,13 +68,22 @@ func (d *Disk) finishSetAside() error {
 		}
 		step("aside.moved")
 	}
+	if err := errors.Join(syncFile(moving), syncFile(d.dir)); err != nil { // before a new file has the name
+		return fmt.Errorf("set the ledger aside: %w", err)
+	}
 	if err := d.beginAfterLoss(); err != nil {
 		return fmt.Errorf("begin a new ledger: %w", err)
 	}
 	step("aside.begun")
 	aside, err := freeName(d.path(time.Now().UTC().Format(asideName)))
 	if err == nil {
+		err = syncFile(d.dir) // the new file is there before the move is over
+	}
+	if err == nil {
 		err = os.Rename(moving, aside)
+	}
+	if err == nil {
+		err = syncFile(d.dir)
 	}
 	if err != nil {
 		return fmt.Errorf("set the ledger aside: %w", err)
@@ -104,7 +122,7 @@ func (d *Disk) beginAfterLoss() error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(lostKey, now) })
+	err = update(db, func(tx *change) error { return tx.set(metaBucket, lostKey, now) })
 	return errors.Join(err, db.Close())
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 )
@@ -20,24 +21,32 @@ func Copy(from, to string) error {
 			return fmt.Errorf("copy the ledger %s: %w", from, err)
 		}
 		var err error
-		if damage, err = inspect(filepath.Join(to, dbName)); damage == nil || err != nil {
+		if damage, err = inspect(to); damage == nil || err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("copy the ledger %s: %w", from, damage)
 }
 
-// inspect tells whether a file could be used.
-func inspect(path string) (damage, err error) {
-	db, damage, err := openDB(path)
-	if db != nil {
-		err = db.Close()
+// inspect tells whether a copy could be used: its records, and each page that must be there.
+func inspect(dir string) (damage, err error) {
+	db, damage, err := openDB(filepath.Join(dir, dbName))
+	if db == nil {
+		return damage, err
 	}
-	return damage, err
+	marks := dbMarks{db}
+	p := newPages(dirFiles(filepath.Join(dir, pagesName)), marks, slog.New(slog.DiscardHandler))
+	p.appended.Store(readAppended(db))
+	for _, key := range marks.keys(paged) {
+		if _, err := p.list(key); err != nil {
+			damage = err
+		}
+	}
+	return damage, db.Close()
 }
 
-// copyOnce copies the pages before the records: a page may be older than the records, as after a power cut, but never
-// needs records that are not there yet.
+// copyOnce copies the pages before the records, as records that are newer than a page do not harm, and those that are
+// older do.
 func copyOnce(from, to string) error {
 	if err := os.MkdirAll(filepath.Join(to, pagesName), 0o700); err != nil {
 		return err

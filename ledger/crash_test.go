@@ -72,7 +72,27 @@ func writeStates(d *Disk) error {
 			return err
 		}
 		fmt.Printf("page %d\n", i)
+		if err := writeThenForget(d, i); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// writeThenForget writes another key's page twice in each state, and forgets it in every other one.
+func writeThenForget(d *Disk, i int) error {
+	if err := errors.Join(d.WritePage("f", []byte("older")), d.WritePage("f", []byte("newer"))); err != nil {
+		return err
+	}
+	fmt.Println("kept")
+	if i%2 == 0 {
+		return nil
+	}
+	fmt.Println("forgetting")
+	if err := d.ForgetPage("f"); err != nil {
+		return err
+	}
+	fmt.Println("forgotten")
 	return nil
 }
 
@@ -134,11 +154,28 @@ func checkAfterCrash(t *testing.T, where, dir, out string) {
 	}
 	check("records", records, stateOf(got))
 	check("page", page, stateOfPage(newestPage(t, d, "k")))
+	checkForgotten(t, d, where, out)
 	if left, _ := filepath.Glob(filepath.Join(dir, movingName)); len(left) > 0 {
 		t.Errorf("%s: %q is left", where, left)
 	}
 	if asides, _ := filepath.Glob(filepath.Join(dir, "damaged-*", dbName)); lost != (len(asides) == 1) {
 		t.Errorf("%s: lost is %t, set aside %q", where, lost, asides)
+	}
+}
+
+// checkForgotten: what was being forgotten is there as it was, or not at all: never an older page of it. Files of what
+// was forgotten do not stay.
+func checkForgotten(t *testing.T, d *Disk, where, out string) {
+	t.Helper()
+	got := newestPage(t, d, "f")
+	ended := func(line string) bool { return strings.HasSuffix(out, line+"\n") }
+	switch {
+	case ended("kept") && got != "newer", ended("forgetting") && got == "older", ended("forgotten") && got != "none":
+		t.Errorf("%s: the page is %q", where, got)
+	}
+	names, _ := filepath.Glob(filepath.Join(d.dir, pagesName, fileName("f", 0)[:24]+"*"))
+	if (ended("forgetting") || ended("forgotten")) && got == "none" && len(names) > 0 {
+		t.Errorf("%s: left of what is forgotten: %q", where, names)
 	}
 }
 

@@ -22,14 +22,20 @@ var (
 	pagedBucket   = []byte("paged") // keys whose pages have been synced once
 	versionKey    = []byte("version")
 	lostKey       = []byte("lost")
+	appendedKey   = []byte("appended") // how many batches there were
 	digestKey     = []byte("digest")
+
+	buckets = [][]byte{metaBucket, recordsBucket, pagedBucket}
 )
 
 // openDB opens and checks the file; a nil db comes with damage, or with an error of the file system.
 func openDB(path string) (db *bolt.DB, damage, err error) {
 	defer func() {
 		if r := recover(); r != nil { // bbolt trusts what it reads
-			db, damage, err = nil, fmt.Errorf("%w: %v", ErrDamaged, r), nil
+			if db != nil {
+				closeQuietly(db)
+			}
+			db, damage, err = nil, fmt.Errorf("%w: %s: %v", ErrDamaged, path, r), nil
 		}
 	}()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a file that is shorter than it says
@@ -56,8 +62,11 @@ func closeQuietly(db *bolt.DB) {
 	_ = db.Close()
 }
 
-// checkDB makes a new file ours, or checks every record of an old one.
+// checkDB makes a new file ours, or checks all of an old one.
 func checkDB(db *bolt.DB) error {
+	if err := checkStructure(db.Path(), db.Info().PageSize); err != nil {
+		return err
+	}
 	var known bool
 	if err := db.View(func(tx *bolt.Tx) (err error) {
 		known, err = check(tx)
@@ -66,13 +75,13 @@ func checkDB(db *bolt.DB) error {
 		return err
 	}
 	return db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{metaBucket, recordsBucket, pagedBucket} {
+		for _, name := range buckets {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
 		}
-		meta := tx.Bucket(metaBucket)
-		return errors.Join(meta.Put(versionKey, []byte{formatVersion}), meta.Put(digestKey, (&digest{}).bytes()))
+		c := &change{tx: tx}
+		return errors.Join(c.set(metaBucket, versionKey, []byte{formatVersion}), c.end())
 	})
 }
 
@@ -93,38 +102,93 @@ func check(tx *bolt.Tx) (known bool, err error) {
 	case records == nil || tx.Bucket(pagedBucket) == nil:
 		return true, fmt.Errorf("%w: a part of it is missing", ErrDamaged)
 	}
-	var d digest
 	if err := records.ForEach(func(key, stored []byte) error {
-		d.add(key, stored)
 		_, err := unseal(key, stored)
 		return err
 	}); err != nil {
 		return true, err
 	}
-	if !bytes.Equal(d.bytes(), meta.Get(digestKey)) {
-		return true, fmt.Errorf("%w: its records are not those that were written", ErrDamaged)
+	sum, err := sumUp(tx)
+	if err == nil && !bytes.Equal(sum.bytes(), meta.Get(digestKey)) {
+		err = fmt.Errorf("%w: its records are not those that were written", ErrDamaged)
 	}
-	return true, nil
+	return true, err
 }
 
-// digest tells whether a set of records is whole: how many there are, and the sum of their checksums.
+// sumUp makes the digest of all buckets.
+func sumUp(tx *bolt.Tx) (sum digest, err error) {
+	for _, name := range buckets {
+		if err := tx.Bucket(name).ForEach(func(key, stored []byte) error {
+			if string(key) != string(digestKey) || &name[0] != &metaBucket[0] {
+				sum.add(name, key, stored)
+			}
+			return nil
+		}); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// change is a transaction that keeps the digest.
+type change struct {
+	tx  *bolt.Tx
+	sum digest
+}
+
+// update makes a change, whole or not at all.
+func update(db *bolt.DB, f func(*change) error) error {
+	return db.Update(func(tx *bolt.Tx) error {
+		c := &change{tx: tx, sum: readDigest(tx.Bucket(metaBucket).Get(digestKey))}
+		if err := f(c); err != nil {
+			return err
+		}
+		return c.end()
+	})
+}
+
+// set puts a value as it is stored; nil removes it.
+func (c *change) set(bucket, key, stored []byte) error {
+	b := c.tx.Bucket(bucket)
+	if old := b.Get(key); old != nil {
+		c.sum.remove(bucket, key, old)
+	}
+	if stored == nil {
+		return b.Delete(key)
+	}
+	c.sum.add(bucket, key, stored)
+	return b.Put(key, stored)
+}
+
+func (c *change) end() error { return c.tx.Bucket(metaBucket).Put(digestKey, c.sum.bytes()) }
+
+// digest tells whether everything is there: how many entries there are, and the sum of their checksums.
 type digest struct{ count, sum uint64 }
 
-func (d *digest) add(key, stored []byte) { d.count, d.sum = d.count+1, d.sum+checksum64(key, stored) }
-
-func (d *digest) remove(key, stored []byte) {
-	d.count, d.sum = d.count-1, d.sum-checksum64(key, stored)
+func (d *digest) add(bucket, key, stored []byte) {
+	d.count, d.sum = d.count+1, d.sum+checksum64(bucket, key, stored)
 }
 
-func (d *digest) bytes() []byte {
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, d.count), d.sum)
+func (d *digest) remove(bucket, key, stored []byte) {
+	d.count, d.sum = d.count-1, d.sum-checksum64(bucket, key, stored)
 }
+
+func (d *digest) bytes() []byte { return append(numberBytes(d.count), numberBytes(d.sum)...) }
 
 func readDigest(b []byte) digest {
 	if len(b) != 16 {
 		return digest{}
 	}
-	return digest{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+	return digest{number(b[:8]), number(b[8:])}
+}
+
+func numberBytes(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
+
+func number(b []byte) uint64 {
+	if len(b) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(b)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -133,8 +197,9 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli)+uint32(len(key)), castagnoli, value) //nolint:gosec // any number will do
 }
 
-func checksum64(key, stored []byte) uint64 {
-	return uint64(checksum(key, stored))<<32 | uint64(crc32.Update(crc32.ChecksumIEEE(key), crc32.IEEETable, stored))
+func checksum64(bucket, key, stored []byte) uint64 {
+	ieee := crc32.Update(crc32.ChecksumIEEE(bucket), crc32.IEEETable, key)
+	return uint64(checksum(key, stored))<<32 | uint64(crc32.Update(ieee, crc32.IEEETable, stored))
 }
 
 // seal puts a checksum of key and value before the value.
@@ -155,4 +220,12 @@ func lostTime(db *bolt.DB) (lost time.Time) {
 		return lost.UnmarshalText(tx.Bucket(metaBucket).Get(lostKey))
 	})
 	return lost
+}
+
+func readAppended(db *bolt.DB) (appended uint64) {
+	_ = db.View(func(tx *bolt.Tx) error {
+		appended = number(tx.Bucket(metaBucket).Get(appendedKey))
+		return nil
+	})
+	return appended
 }

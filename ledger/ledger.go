@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -54,7 +55,8 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("the ledger %s is held by another federator (%s): end it, or give this one another --ledger.path", e.Dir, e.Holder)
+	return fmt.Sprintf("the ledger %s is held by another federator (%s): end it, or give this one another --ledger.path", e.Dir,
+		cmp.Or(e.Holder, "which does not say who it is"))
 }
 
 // Batch is a set of changes. The zero value is empty; the last change of a key counts.

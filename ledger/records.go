@@ -11,24 +11,23 @@ import (
 
 // Load implements Store.
 func (d *Disk) Load(prefix string, f func(key string, value []byte) error) error {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if d.db == nil {
-		return errNotOpen
-	}
-	return d.db.View(func(tx *bolt.Tx) error {
-		cursor := tx.Bucket(recordsBucket).Cursor()
-		for key, stored := cursor.Seek([]byte(prefix)); key != nil && bytes.HasPrefix(key, []byte(prefix)); key, stored = cursor.Next() {
-			value, err := unseal(key, stored)
-			if err != nil {
-				return err
-			}
-			if err := f(string(key), value); err != nil {
-				return err
-			}
-		}
-		return nil
+	return d.use(func() error {
+		return d.db.View(func(tx *bolt.Tx) error { return load(tx, []byte(prefix), f) })
 	})
+}
+
+func load(tx *bolt.Tx, prefix []byte, f func(key string, value []byte) error) error {
+	cursor := tx.Bucket(recordsBucket).Cursor()
+	for key, stored := cursor.Seek(prefix); key != nil && bytes.HasPrefix(key, prefix); key, stored = cursor.Next() {
+		value, err := unseal(key, stored)
+		if err != nil {
+			return err
+		}
+		if err := f(string(key), value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Append implements Store: the batch is on the disk when it returns.
@@ -39,62 +38,41 @@ func (d *Disk) Append(batch *Batch) error {
 	if batch.Len() == 0 {
 		return nil
 	}
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if d.db == nil {
-		return errNotOpen
-	}
-	step("append.begin")
-	err := d.db.Update(func(tx *bolt.Tx) error {
-		defer step("append.commit")
-		return applyBatch(tx, batch)
-	})
-	if err != nil {
+	if err := d.use(func() error { return d.append(batch) }); err != nil {
 		return fmt.Errorf("write the ledger's records: %w", err)
 	}
-	step("append.done")
 	return nil
 }
 
-// applyBatch goes by the order of keys, which is the order of the file.
-func applyBatch(tx *bolt.Tx, batch *Batch) error {
-	records, meta := tx.Bucket(recordsBucket), tx.Bucket(metaBucket)
-	sum := readDigest(meta.Get(digestKey))
+func (d *Disk) append(batch *Batch) error {
+	step("append.begin")
+	var appended uint64
+	if err := update(d.db, func(tx *change) (err error) {
+		defer step("append.commit")
+		appended, err = tx.apply(batch)
+		return err
+	}); err != nil {
+		return err
+	}
+	step("append.done")
+	for old := d.pages.appended.Load(); old < appended && !d.pages.appended.CompareAndSwap(old, appended); {
+		old = d.pages.appended.Load()
+	}
+	return nil
+}
+
+// apply goes by the order of keys, which is the order of the file. It gives how many batches there are now.
+func (c *change) apply(batch *Batch) (appended uint64, err error) {
 	for _, name := range slices.Sorted(maps.Keys(batch.changes)) {
 		key, value := []byte(name), batch.changes[name]
-		if old := records.Get(key); old != nil {
-			sum.remove(key, old)
+		var stored []byte
+		if value != nil {
+			stored = seal(key, value)
 		}
-		if value == nil {
-			if err := records.Delete(key); err != nil {
-				return err
-			}
-			continue
-		}
-		stored := seal(key, value)
-		sum.add(key, stored)
-		if err := records.Put(key, stored); err != nil {
-			return err
+		if err := c.set(recordsBucket, key, stored); err != nil {
+			return 0, err
 		}
 	}
-	return meta.Put(digestKey, sum.bytes())
-}
-
-// isPaged tells whether a key's pages have been synced once.
-func isPaged(db *bolt.DB, key string) (paged bool) {
-	_ = db.View(func(tx *bolt.Tx) error {
-		paged = tx.Bucket(pagedBucket).Get([]byte(key)) != nil
-		return nil
-	})
-	return paged
-}
-
-func setPaged(db *bolt.DB, key string, paged bool) error {
-	return db.Update(func(tx *bolt.Tx) error {
-		bucket := tx.Bucket(pagedBucket)
-		if paged {
-			return bucket.Put([]byte(key), []byte{1})
-		}
-		return bucket.Delete([]byte(key))
-	})
+	appended = number(c.tx.Bucket(metaBucket).Get(appendedKey)) + 1
+	return appended, c.set(metaBucket, appendedKey, numberBytes(appended))
 }

@@ -1,16 +1,14 @@
 package ledger
 
 import (
-	"errors"
-	"os"
 	"sync"
 )
 
-// syncer syncs pages beside their writers: the newest of a key, however often it was written meanwhile.
+// syncer calls sync for keys beside those who ask: once for each, however often it was asked meanwhile.
 type syncer struct {
-	pages *pages
-	wake  chan struct{}
-	done  chan struct{}
+	sync func(key string)
+	wake chan struct{}
+	done chan struct{}
 
 	mu      sync.Mutex
 	waiting []string // keys, in the order of asking
@@ -18,13 +16,13 @@ type syncer struct {
 	closed  bool
 }
 
-func startSyncer(p *pages) *syncer {
-	s := &syncer{pages: p, wake: make(chan struct{}, 1), done: make(chan struct{}), asked: map[string]bool{}}
+func startSyncer(sync func(key string)) *syncer {
+	s := &syncer{sync: sync, wake: make(chan struct{}, 1), done: make(chan struct{}), asked: map[string]bool{}}
 	go s.run()
 	return s
 }
 
-// ask has a key's newest page synced soon.
+// ask has a key synced soon.
 func (s *syncer) ask(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,10 +53,10 @@ func (s *syncer) close() {
 func (s *syncer) run() {
 	defer close(s.done)
 	for {
-		key, closed := s.next()
+		key, ok, closed := s.next()
 		switch {
-		case key != "":
-			s.pages.sync(key)
+		case ok:
+			s.sync(key)
 		case closed:
 			return
 		default:
@@ -67,16 +65,20 @@ func (s *syncer) run() {
 	}
 }
 
-func (s *syncer) next() (key string, closed bool) {
+func (s *syncer) next() (key string, ok, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.waiting) == 0 {
-		return "", s.closed
+		return "", false, s.closed
 	}
 	key, s.waiting = s.waiting[0], s.waiting[1:]
 	delete(s.asked, key)
-	return key, s.closed
+	return key, true, s.closed
 }
+
+// maxMissed is after how many syncs in a row that a write overtook the next one has writes wait: else a disk that is
+// slower than its writers would never have a page that is safe.
+const maxMissed = 3
 
 // sync makes a key's newest page safe from a power cut. An error leaves the one that is: the next write asks again.
 func (p *pages) sync(key string) {
@@ -87,50 +89,82 @@ func (p *pages) sync(key string) {
 		return // forgotten meanwhile
 	}
 	st.mu.Lock()
-	slot, seq, first := st.newest, st.seq[st.newest], !st.paged
-	st.mu.Unlock()
-	if err := syncFile(p.path(key, slot)); err != nil {
-		if !errors.Is(err, os.ErrNotExist) { // forgotten meanwhile
-			p.logger.Warn("Ledger's page cannot be synced: a power cut now takes it", "err", err)
+	if st.loaded && st.newest != st.synced {
+		if err := p.syncNewest(key, st); err != nil {
+			st.mu.Unlock()
+			p.noteSync(err)
+			return
 		}
-		return
 	}
-	step("page.synced")
-	st.mu.Lock()
-	same := st.seq[slot] == seq // else it was written anew meanwhile
-	if same {
-		st.synced = slot
-	}
+	safe := st.loaded && st.synced >= 0 && !st.paged
 	st.mu.Unlock()
-	if first && same {
-		p.notePaged(key)
+	if safe {
+		p.notePaged(key, st)
+	}
+}
+
+// syncNewest is called with the lock held, which it gives back meanwhile: the disk may be slow.
+func (p *pages) syncNewest(key string, st *pageState) error {
+	slot, named := st.newest, st.named[st.newest]
+	seq := st.seq[slot]
+	held := st.missed >= maxMissed
+	if !held {
+		st.mu.Unlock()
+	}
+	err := p.syncSlot(fileName(key, slot), named)
+	if !held {
+		st.mu.Lock()
+	}
+	switch {
+	case st.gone || !st.loaded: // forgotten meanwhile
+		return nil
+	case err != nil:
+		return err
+	case st.seq[slot] != seq: // written anew meanwhile
+		st.missed++
+		return nil
+	}
+	st.synced, st.named[slot], st.missed = slot, true, 0
+	p.noteSync(nil)
+	step("page.synced")
+	return nil
+}
+
+// syncSlot makes a file safe, and its name where it is new.
+func (p *pages) syncSlot(name string, named bool) error {
+	err := p.files.sync(name)
+	if err == nil && !named {
+		err = p.files.syncDir()
+	}
+	return err
+}
+
+// noteSync says once when syncing fails, and when it is well again.
+func (p *pages) noteSync(err error) {
+	switch {
+	case err != nil && !p.unsafe.Swap(true):
+		p.logger.Warn("Ledger's pages cannot be synced: a power cut now may take what they got last", "err", err)
+	case err == nil && p.unsafe.Swap(false):
+		p.logger.Info("Ledger's pages are synced again")
 	}
 }
 
 // notePaged notes that from now on there is always a page that can be read.
-func (p *pages) notePaged(key string) {
-	err := syncFile(p.dir)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	st := p.byKey[key]
-	if err != nil || st == nil {
+func (p *pages) notePaged(key string, st *pageState) {
+	p.noting.Lock()
+	defer p.noting.Unlock()
+	st.mu.Lock()
+	gone := st.gone || !st.loaded
+	st.mu.Unlock()
+	if gone {
 		return
 	}
-	if err := setPaged(p.db, key, true); err != nil {
-		p.logger.Warn("Ledger cannot be written", "err", err)
+	if err := p.marks.set(key, paged); err != nil {
+		p.noteSync(err)
 		return
 	}
 	step("page.noted")
 	st.mu.Lock()
+	defer st.mu.Unlock()
 	st.paged = true
-	st.mu.Unlock()
-}
-
-func syncFile(path string) error {
-	file, err := os.OpenFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	return file.Sync()
 }

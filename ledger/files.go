@@ -1,0 +1,95 @@
+package ledger
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// files are the files of the pages. They are an interface so that a test can cut the power.
+type files interface {
+	// write writes from the begin of a file, which it makes where it is missing, and ends the file there if cut is set.
+	write(name string, data []byte, cut bool) error
+	read(name string) ([]byte, error)
+	sync(name string) error
+	syncDir() error // the names
+	// remove gives the size of what it removed.
+	remove(name string) (size int64, err error)
+}
+
+// dirFiles are files in a directory. They do not stay open: a thousand instances have three thousand.
+type dirFiles string
+
+func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }
+
+func (d dirFiles) write(name string, data []byte, cut bool) error {
+	file, err := os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	step("page.begin")
+	err = writeInSteps(file, data)
+	if err == nil && cut {
+		err = file.Truncate(int64(len(data)))
+	}
+	err = errors.Join(err, file.Close())
+	step("page.done")
+	return err
+}
+
+// writeInSteps writes at once, but for the test that dies in the middle of it.
+func writeInSteps(file *os.File, data []byte) error {
+	at := tearAt(len(data))
+	if _, err := file.WriteAt(data[:at], 0); err != nil {
+		return err
+	}
+	if at == len(data) {
+		return nil
+	}
+	step("page.torn")
+	_, err := file.WriteAt(data[at:], int64(at))
+	return err
+}
+
+// tearAt is where a write is torn in two.
+var tearAt = func(n int) int { return n }
+
+func (d dirFiles) read(name string) ([]byte, error) { return os.ReadFile(d.path(name)) }
+
+func (d dirFiles) sync(name string) error { return syncFile(d.path(name)) }
+
+func (d dirFiles) syncDir() error { return syncFile(string(d)) }
+
+func (d dirFiles) remove(name string) (int64, error) {
+	info, err := os.Lstat(d.path(name))
+	if err == nil {
+		err = os.Remove(d.path(name))
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// size is what all take together.
+func (d dirFiles) size() (size int64) {
+	entries, _ := os.ReadDir(string(d))
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil {
+			size += info.Size()
+		}
+	}
+	return size
+}
+
+// syncFile makes a file, or the names in a directory, safe from a power cut.
+func syncFile(path string) error {
+	file, err := os.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
