@@ -161,8 +161,8 @@ func (s *soak) settle(t *testing.T) {
 
 // usage is what the federator uses.
 type usage struct {
-	residentKB, goroutines, files, ledger int
-	median, worst                         time.Duration // of the rounds of a pass: half, and 99 of 100, are faster
+	residentKB, live, goroutines, files, ledger int           // live is what the last garbage collection left, in bytes
+	median, worst                               time.Duration // of the rounds of a pass: half, and 99 of 100, are faster
 }
 
 func (s *soak) measure(t *testing.T, took []time.Duration) usage {
@@ -175,15 +175,16 @@ func (s *soak) measure(t *testing.T, took []time.Duration) usage {
 	}
 	slices.Sort(took)
 	return usage{
-		residentKB: residentKB(t, pid), goroutines: int(value(own, "go_goroutines")), files: len(files),
+		residentKB: residentKB(t, pid), live: int(value(own, "go_memstats_next_gc_bytes") / 2), // the next one is at twice of it
+		goroutines: int(value(own, "go_goroutines")), files: len(files),
 		ledger: int(value(own, "fedscrape_ledger_size_bytes")),
 		median: took[len(took)/2], worst: took[len(took)*99/100],
 	}
 }
 
 func (u usage) String() string {
-	return fmt.Sprintf("RSS %d MB, %d goroutines, %d file descriptors, ledger %.1f MB, round median %s, 99%% %s", u.residentKB/1000, u.goroutines,
-		u.files, float64(u.ledger)/1e6, u.median.Round(100*time.Microsecond), u.worst.Round(100*time.Microsecond))
+	return fmt.Sprintf("RSS %d MB, live heap %d MB, %d goroutines, %d file descriptors, ledger %.1f MB, round median %s, 99%% %s", u.residentKB/1000,
+		u.live/1e6, u.goroutines, u.files, float64(u.ledger)/1e6, u.median.Round(100*time.Microsecond), u.worst.Round(100*time.Microsecond))
 }
 
 // holds fails where something grew that recycling must not let grow. Times are reported only: the machine is shared.
@@ -195,6 +196,7 @@ func (u usage) holds(t *testing.T, start usage) {
 		}
 	}
 	f("RSS in kB", start.residentKB, u.residentKB, 100_000)
+	f("bytes of live heap", start.live, u.live, 20_000_000)
 	f("goroutines", start.goroutines, u.goroutines, 100)
 	f("file descriptors", start.files, u.files, 100)
 	f("bytes of the ledger", start.ledger, u.ledger, 200_000)
