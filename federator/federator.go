@@ -96,6 +96,11 @@ func (f *Federator) Apply(jobs []*Job) {
 	}
 	f.jobs = jobs
 	f.adoptOrphans(time.Now())
+	if old == nil {
+		for _, in := range f.orphans {
+			in.warnOrphan()
+		}
+	}
 	for _, j := range old {
 		if j.Close != nil {
 			j.Close()
@@ -209,11 +214,15 @@ func (f *Federator) empty(k instanceKey, in *Instance, unsure map[*Job]bool, rec
 		in.close(now)
 		delete(f.instances, k)
 		f.orphans[k] = in
-		f.logger.Warn("Job is no longer configured: its instance is not served, and forgotten after instance_retention unless the job comes back",
-			"job", k.job, "instance", k.instance, "instance_retention", in.retention())
+		in.warnOrphan()
 		return
 	}
 	in.setWorkers(job, nil, !unsure[job], reconfigured, now)
+}
+
+func (in *Instance) warnOrphan() {
+	in.logger.Warn("Job is no longer configured: its instance is not served, and forgotten after instance_retention unless the job comes back",
+		"instance_retention", in.retention())
 }
 
 // all gives the instances, sorted.

@@ -120,7 +120,15 @@ func TestJobTakenOutComesBack(t *testing.T) {
 			w.want("x_total", "12")
 		}
 		w.federator.Apply([]*Job{})
-		w.federator.forgetOrphans(time.Now().Add(w.job.Merge.InstanceRetention + time.Minute))
+		warned := w.logged("Job is no longer configured")
+		job := w.job
+		w.job = &Job{Name: "other", Merge: job.Merge, Fetcher: job.Fetcher, ScrapeTimeout: job.ScrapeTimeout}
+		w.restart()
+		if n := w.logged("Job is no longer configured"); n != warned+1 {
+			t.Errorf("a start without the job warns %d times", n-warned)
+		}
+		w.federator.forgetOrphans(time.Now().Add(job.Merge.InstanceRetention + time.Minute))
+		w.job = job
 		w.restart()
 		if _, err := w.gather(); err == nil {
 			t.Fatal("the instance was not forgotten")
