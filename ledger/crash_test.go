@@ -16,7 +16,10 @@ import (
 // crashed is the exit code of a child that died where it was told to.
 const crashed = 42
 
-// child is another process: `open DIR`, or `crash DIR STEP N`, which writes states one after the other until it comes to
+// lives are what a child does with the ledger that it has opened.
+var lives = map[string]func(*Disk) error{"crash": writeStates}
+
+// child is another process: `open DIR`, another one of lives, or `crash DIR STEP N`, which writes states one after the other until it comes to
 // a step for the nth time, and dies there.
 func child() int {
 	args := os.Args[2:]
@@ -36,8 +39,8 @@ func child() int {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if args[0] == "crash" {
-		err = writeStates(d)
+	if live := lives[args[0]]; live != nil {
+		err = live(d)
 	}
 	if err = errors.Join(err, d.Close()); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)

@@ -89,7 +89,7 @@ func (p *pages) sync(key string) {
 		return // forgotten meanwhile
 	}
 	st.mu.Lock()
-	if st.loaded && st.newest != st.synced {
+	if st.loaded && st.newest != st.synced && st.seq[st.newest] > 0 {
 		if err := p.syncNewest(key, st); err != nil {
 			st.mu.Unlock()
 			p.noteSync(err)

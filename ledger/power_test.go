@@ -1,0 +1,298 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/promslog"
+)
+
+const (
+	blockSize      = 512 // a sector: the least that a disk writes whole
+	powerSchedules = 2000
+)
+
+// disk is a disk whose power can be cut. Of what was not synced, each block is as it was at some time since: which one
+// is a matter of chance, and so it is with the length of a file, and with whether a name is there.
+type disk struct {
+	random *rand.Rand
+	files  map[string]*diskFile
+	marked map[string]mark
+	// during is called while a sync is under way: other writes go on.
+	during func()
+	full   bool // a write ends somewhere
+	lost   int  // blocks that were not what was written last
+}
+
+type diskFile struct {
+	now     []byte
+	lengths []int            // that it had since the last sync, the synced one first
+	blocks  map[int][][]byte // what each block was since the last sync, the synced one first
+	named   bool             // the name is safe
+}
+
+func newDisk(random *rand.Rand) *disk {
+	return &disk{random: random, files: map[string]*diskFile{}, marked: map[string]mark{}, during: func() {}}
+}
+
+func (d *disk) get(key string) mark { return d.marked[key] }
+
+func (d *disk) set(key string, m mark) error {
+	d.marked[key] = m
+	return nil
+}
+
+func (d *disk) write(name string, data []byte, cut bool) error {
+	file := d.files[name]
+	if file == nil {
+		file = &diskFile{lengths: []int{0}, blocks: map[int][][]byte{}}
+		d.files[name] = file
+	}
+	var err error
+	if d.full {
+		data, cut, err = data[:d.random.IntN(len(data))], false, os.ErrPermission
+	}
+	now := slices.Clone(file.now)
+	if len(now) < len(data) || cut {
+		now = append(now[:0], data...)
+	} else {
+		copy(now, data)
+	}
+	for i := 0; i*blockSize < max(len(now), len(file.now)); i++ {
+		if len(file.blocks[i]) == 0 {
+			file.blocks[i] = [][]byte{block(file.now, i)}
+		}
+		file.blocks[i] = append(file.blocks[i], block(now, i))
+	}
+	file.now = now
+	file.lengths = append(file.lengths, len(now))
+	return err
+}
+
+// block gives the ith block, filled up with zeros.
+func block(data []byte, i int) []byte {
+	b := make([]byte, blockSize)
+	if i*blockSize < len(data) {
+		copy(b, data[i*blockSize:])
+	}
+	return b
+}
+
+func (d *disk) read(name string) ([]byte, error) {
+	if file := d.files[name]; file != nil {
+		return slices.Clone(file.now), nil
+	}
+	return nil, os.ErrNotExist
+}
+
+// sync makes safe what was there when it began.
+func (d *disk) sync(name string) error {
+	file := d.files[name]
+	if file == nil {
+		return os.ErrNotExist
+	}
+	lengths := len(file.lengths)
+	blocks := map[int]int{}
+	for i, list := range file.blocks {
+		blocks[i] = len(list)
+	}
+	d.during()
+	file.lengths = file.lengths[lengths-1:]
+	for i, n := range blocks {
+		file.blocks[i] = file.blocks[i][n-1:]
+	}
+	return nil
+}
+
+func (d *disk) syncDir() error {
+	for _, file := range d.files {
+		file.named = true
+	}
+	return nil
+}
+
+func (d *disk) remove(name string) (int64, error) {
+	delete(d.files, name)
+	return 0, nil
+}
+
+// cut gives what is there when the power is back.
+func (d *disk) cut() *disk {
+	after := newDisk(d.random)
+	after.marked = maps.Clone(d.marked)
+	for _, name := range slices.Sorted(maps.Keys(d.files)) {
+		file := d.files[name]
+		if !file.named && d.random.IntN(2) == 0 {
+			continue
+		}
+		length := file.lengths[d.random.IntN(len(file.lengths))]
+		data := make([]byte, 0, length+blockSize)
+		for i := 0; i*blockSize < length; i++ {
+			kept := block(file.now, i)
+			if list := file.blocks[i]; len(list) > 0 {
+				n := d.random.IntN(len(list))
+				if kept = list[n]; n < len(list)-1 {
+					d.lost++
+				}
+			}
+			data = append(data, kept...)
+		}
+		after.files[name] = &diskFile{now: data[:length], lengths: []int{length}, blocks: map[int][][]byte{}, named: true}
+	}
+	return after
+}
+
+// life is a key's history: every page, which of them must outlive a power cut, and which only a kill.
+type life struct {
+	pages   []string
+	synced  int // index of the page that was the newest when a sync began that nothing overtook
+	written int
+	missed  int
+}
+
+// After a power cut there is the newest page that was synced or a newer one, whole. After a kill there is the newest.
+func TestPowerCut(t *testing.T) {
+	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	if s := os.Getenv("LEDGER_SEED"); s != "" {
+		_, _ = fmt.Sscan(s, &seed)
+	}
+	cuts, kills, lost, older := 0, 0, 0, 0
+	for i := range uint64(powerSchedules) {
+		p := powerTest{random: rand.New(rand.NewPCG(seed, i)), lives: map[string]*life{}}
+		p.run(t)
+		cuts, kills, lost, older = cuts+p.cuts, kills+p.kills, lost+p.lost, older+p.older
+		if t.Failed() {
+			t.Fatalf("seed %d, schedule %d", seed, i)
+		}
+	}
+	t.Logf("seed %d: %d schedules, %d power cuts, %d kills, %d blocks lost, %d times an older page", seed, powerSchedules, cuts, kills, lost, older)
+	if cuts < powerSchedules || kills < powerSchedules || lost < powerSchedules || older < powerSchedules/20 {
+		t.Error("too little was lost to show anything")
+	}
+}
+
+type powerTest struct {
+	random *rand.Rand
+	disk   *disk
+	pages  *pages
+	lives  map[string]*life
+
+	cuts, kills, lost, older int
+}
+
+func (p *powerTest) run(t *testing.T) {
+	p.disk = newDisk(p.random)
+	p.open()
+	for range 40 + p.random.IntN(40) {
+		key := []string{"a", "b"}[p.random.IntN(2)]
+		switch p.random.IntN(20) {
+		case 0:
+			after := p.disk.cut()
+			p.cuts, p.lost = p.cuts+1, p.lost+p.disk.lost
+			p.disk = after
+			p.open()
+			p.check(t, true)
+		case 1:
+			p.kills++
+			p.open()
+			p.check(t, false)
+		case 2:
+			if err := p.pages.forget(key); err != nil {
+				t.Error(err)
+			}
+			delete(p.lives, key)
+		case 3:
+			p.disk.full = true
+			p.write(key)
+			p.disk.full = false
+		case 4, 5, 6, 7, 8, 9:
+			p.sync(t, key)
+		default:
+			p.write(key)
+		}
+	}
+}
+
+// open does what openPages does.
+func (p *powerTest) open() {
+	_ = p.disk.syncDir()
+	p.pages = newPages(p.disk, p.disk, promslog.NewNopLogger())
+}
+
+func (p *powerTest) life(key string) *life {
+	if p.lives[key] == nil {
+		p.lives[key] = &life{synced: -1, written: -1}
+	}
+	return p.lives[key]
+}
+
+func (p *powerTest) write(key string) {
+	l := p.life(key)
+	id := fmt.Sprintf("%s %d %d;", key, len(l.pages), p.random.Uint32())
+	page := bytes.Repeat([]byte(id), 1+p.random.IntN([]int{10, 200, 600}[p.random.IntN(3)]))
+	l.pages = append(l.pages, string(page))
+	if p.pages.write(key, page) == nil {
+		l.written = len(l.pages) - 1
+	}
+}
+
+// sync syncs while the key, and others, are written. A sync that is overtaken too often must have the writers wait.
+func (p *powerTest) sync(t *testing.T, key string) {
+	l := p.life(key)
+	began, meanwhile := l.written, 0
+	p.disk.during = func() {
+		p.disk.during = func() {}
+		st := p.pages.byKey[key]
+		if !st.mu.TryLock() {
+			return // writes wait
+		}
+		st.mu.Unlock()
+		for range p.random.IntN(4) {
+			p.write(key)
+			meanwhile++
+		}
+	}
+	p.pages.sync(key)
+	p.disk.during = func() {}
+	if meanwhile < 2 { // else the slot was written anew
+		l.synced, l.missed = began, 0
+	} else if l.missed++; l.missed > maxMissed {
+		t.Errorf("%d syncs in a row made nothing safe", l.missed)
+	}
+}
+
+func (p *powerTest) check(t *testing.T, powerCut bool) {
+	t.Helper()
+	for _, key := range slices.Sorted(maps.Keys(p.lives)) {
+		l := p.lives[key]
+		got, list := -1, []version(nil)
+		var err error
+		if list, err = p.pages.list(key); err == nil {
+			got = slices.Index(l.pages, string(list[0].page))
+			if got < 0 {
+				t.Errorf("%s: a page that never was", key)
+			}
+		} else if !errors.Is(err, ErrNoPage) {
+			t.Errorf("%s: %v", key, err)
+		}
+		least := l.written
+		if powerCut {
+			least = l.synced
+		}
+		if got < least {
+			t.Errorf("%s: page %d, written %d, synced %d, power cut %t", key, got, l.written, l.synced, powerCut)
+		}
+		if got < l.written {
+			p.older++
+		}
+		// What was read is safe from here on, and what came after it never was.
+		l.pages, l.synced, l.written, l.missed = l.pages[:got+1], got, got, 0
+	}
+}
