@@ -3,13 +3,14 @@ package worker
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -65,12 +66,17 @@ func (w *Worker) FinalPage(ctx context.Context, contentType string, page []byte)
 	}
 }
 
-// restarts tells whether the federator may answer in a moment, because it is being restarted. Without a deadline the wait
-// for one that is gone for good would have no end.
+// restarts tells whether the federator may answer in a moment, because it is being restarted: it refuses, or breaks a
+// connection off, for which net/http has several errors, one of them without a name. What no wait mends is not waited for.
+// Without a deadline the wait for one that is gone for good would have no end.
 func restarts(ctx context.Context, err error) bool {
-	_, bounded := ctx.Deadline()
-	broken := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
-	return bounded && broken
+	var failed *url.Error
+	if _, bounded := ctx.Deadline(); !bounded || !errors.As(err, &failed) {
+		return false
+	}
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	return !errors.As(err, &certificate) && (!errors.As(err, &name) || !name.IsNotFound)
 }
 
 func (w *Worker) putFinal(ctx context.Context, contentType string, page []byte) (status int, text string, err error) {
