@@ -1,7 +1,7 @@
 # What runs here is pinned: Consul, Prometheus, promtool and golangci-lint are Go tools in modules of their own, built once
 # into ${XDG_CACHE_HOME:-~/.cache}/fedscrape. CONTRIBUTING.md says what each target is for.
 
-.PHONY: build test tools lint format fuzz bench model chaos soak clean
+.PHONY: build test tools lint format fuzz bench bench-scale bench-micro bench-diff model chaos soak clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
@@ -36,7 +36,16 @@ fuzz:
 	done
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	go run ./bench/grid $(if $(QUICK),-quick)
+
+bench-scale:
+	go run ./bench/grid -scale $(if $(QUICK),-quick)
+
+bench-micro:
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PACKAGES),./...)
+
+bench-diff:
+	bench/diff.sh '$(OLD)' '$(or $(BENCH),.)' $(or $(PACKAGES),./exposition ./merge ./ledger ./scraper)
 
 SCHEDULES ?= 20000
 

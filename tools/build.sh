@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a tool that the tests need into the cache, where it is not there yet: tools/build.sh consul|prometheus|promtool|golangci-lint
+# Builds a tool that the tests need into the cache, where it is not there yet: tools/build.sh consul|prometheus|promtool|golangci-lint|benchstat
 # Each is a Go tool pinned in a module of its own. Prints the path of the binary.
 set -euo pipefail
 
@@ -8,9 +8,10 @@ case "${1:-}" in
 consul) module=github.com/hashicorp/consul package=$module folder=consul ;;
 prometheus) module=github.com/prometheus/prometheus package=$module/cmd/prometheus folder=prometheus ;;
 promtool) module=github.com/prometheus/prometheus package=$module/cmd/promtool folder=prometheus ;;
+benchstat) module=golang.org/x/perf package=$module/cmd/benchstat folder=benchstat ;;
 golangci-lint) module=github.com/golangci/golangci-lint/v2 package=$module/cmd/golangci-lint folder=golangci-lint ;;
 *)
-	echo "usage: $0 consul|prometheus|promtool|golangci-lint" >&2
+	echo "usage: $0 consul|prometheus|promtool|golangci-lint|benchstat" >&2
 	exit 2
 	;;
 esac

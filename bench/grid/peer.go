@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// peer is something that answers with a fleet's pages.
+type peer struct {
+	*process
+	base string // address, of the product
+	dir  string // with its configuration, of the product
+	url  string // what to ask
+}
+
+// startNaive starts one of the yardsticks in bench/naive.
+func (b *bench) startNaive(ctx context.Context, variant string, f *fleet) (*peer, error) {
+	p, err := b.start(ctx, f.dir, true, b.bin("naive"), "serve", "-variant", variant, "-urls", f.urls(), "-listen", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	var said struct{ URL string }
+	if err := json.Unmarshal([]byte(p.first), &said); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return &peer{process: p, url: said.URL}, nil
+}
+
+// startProduct starts the product with bench/fedscrape.yml and a new ledger on disk, and waits until it knows the fleet.
+func (b *bench) startProduct(ctx context.Context, f *fleet, instances int) (*peer, error) {
+	dir, err := os.MkdirTemp(b.dir, "product-")
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := os.ReadFile(filepath.Join(b.root, "bench", "fedscrape.yml"))
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Join(dir, "fedscrape.yml")
+	if err := errors.Join(os.WriteFile(name, configuration, 0o600), f.writeTargets(dir, instances)); err != nil {
+		return nil, err
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.start(ctx, dir, false, b.product, "serve", "--config.file", name, "--web.listen-address", address,
+		"--ledger.path", filepath.Join(dir, "ledger"), "--log.level", "warn")
+	if err != nil {
+		return nil, err
+	}
+	product := &peer{process: p, base: "http://" + address, dir: dir}
+	product.url = product.merged(0)
+	if err := product.await(ctx, f); err != nil {
+		product.stop()
+		return nil, fmt.Errorf("%w: %s", err, p.tail())
+	}
+	return product, nil
+}
+
+func (p *peer) merged(instance int) string {
+	return p.base + "/merged?job=webapp&instance=" + instanceName(instance)
+}
+
+// await returns once the product has the fleet, and nobody else, as its workers.
+func (p *peer) await(ctx context.Context, f *fleet) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	want := strings.Fields(f.addresses())
+	slices.Sort(want)
+	for {
+		got, err := p.workers(ctx)
+		if err == nil && slices.Equal(got, want) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the product knows %d workers, it knows %d: %w", len(want), len(got), errors.Join(err, ctx.Err()))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (p *peer) workers(ctx context.Context) (all []string, err error) {
+	text, err := fetch(ctx, p.base+"/sd/workers")
+	if err != nil {
+		return nil, err
+	}
+	var groups []struct{ Targets []string }
+	err = json.Unmarshal(text, &groups)
+	for _, g := range groups {
+		all = append(all, g.Targets...)
+	}
+	slices.Sort(all)
+	return all, err
+}
+
+var client = &http.Client{Timeout: time.Minute}
+
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
