@@ -52,6 +52,20 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Validate tells what keeps Register from registering with these options, as far as nothing has to be asked for it.
+func (o Options) Validate() error {
+	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	agent, err := newAgent(o)
+	if err != nil {
+		return err
+	}
+	agent.close()
+	return nil
+}
+
 // withDefaults fills in what is not set, from the environment first.
 func (o Options) withDefaults() (Options, error) {
 	host, err := os.Hostname()
@@ -94,19 +108,17 @@ func (o Options) validate() error {
 	if o.TTL < 0 {
 		return fmt.Errorf("negative TTL %s", o.TTL)
 	}
+	if o.Scheme != "http" && o.Scheme != "https" {
+		return fmt.Errorf("scheme %q is neither http nor https", o.Scheme)
+	}
 	return validateURL(o.FederatorURL)
 }
 
+// validateURL never repeats what it was given: it may hold a password.
 func validateURL(text string) error {
-	if text == "" {
-		return nil
-	}
 	u, err := url.Parse(text)
-	if err != nil {
-		return fmt.Errorf("parse the federator's URL: %w", err)
-	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return fmt.Errorf("federator's URL %q is not like http://host:9390", u.Redacted())
+	if text != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "") {
+		return errors.New("the federator's URL is not like http://host:9390")
 	}
 	return nil
 }

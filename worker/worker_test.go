@@ -356,6 +356,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"route to the agent":      {Job: "j", Gatherer: registry, Consul: "nowhere.invalid:8500"},
 		"negative TTL":            {Job: "j", Gatherer: registry, TTL: -1},
 		"set up the agent's clie": {Job: "j", Gatherer: registry, Consul: "ftp://127.0.0.1:1"},
+		"neither http nor https":  {Job: "j", Port: 1, Scheme: "ftp"},
 	} {
 		w, err := Register(t.Context(), o)
 		if err == nil {
@@ -364,6 +365,29 @@ func TestRegisterRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
+	}
+}
+
+// Options are judged without a registration, and what is wrong is said without a password.
+func TestValidate(t *testing.T) {
+	p := newPeer(t, nil)
+	t.Setenv("FEDSCRAPE_JOB", "j")
+	for want, o := range map[string]Options{
+		"":                        {Port: 1},
+		"nothing to register":     {},
+		"neither http nor https":  {Port: 1, Scheme: "HTTP"},
+		"is the wildcard":         {Port: 1, Address: "::"},
+		"set up the agent's clie": {Port: 1, Consul: "ftp://127.0.0.1:1"},
+		"is not like http":        {Port: 1, FederatorURL: "http://alice:sec%ret@host:9390"},
+		"not like http":           {Port: 1, FederatorURL: "ftp://alice:sec%20ret@host"},
+	} {
+		err := o.Validate()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sec")) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	if len(p.calls) > 0 {
+		t.Error("the agent was asked")
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -94,7 +96,7 @@ func newRegistrar(c *cli.Context) (*registrar, error) {
 	r := &registrar{
 		options: worker.Options{
 			Job: c.String("job"), Instance: c.String("instance"), WorkerID: c.String("worker-id"), Address: c.String("address"),
-			Port: c.Int("port"), MetricsPath: c.String("metrics-path"), Scheme: c.String("scheme"), TTL: c.Duration("ttl"),
+			Port: c.Int("port"), MetricsPath: "/" + strings.TrimPrefix(c.String("metrics-path"), "/"), Scheme: c.String("scheme"), TTL: c.Duration("ttl"),
 			Consul: c.String("consul.server"), FederatorURL: c.String("federator.url"), Logger: logger,
 		},
 		command: c.Args().Slice(), logger: logger, stdin: os.Stdin, stdout: c.App.Writer, stderr: c.App.ErrWriter,
@@ -106,6 +108,13 @@ func newRegistrar(c *cli.Context) (*registrar, error) {
 		return nil, usagef("--port %d: want 1 to 65535", r.options.Port)
 	case r.options.Port == 0 && len(r.command) == 0:
 		return nil, usagef("--port is missing; only with a command can 0 pick one")
+	case r.options.TTL <= 0:
+		return nil, usagef("--ttl %s: want more than 0s", r.options.TTL)
+	}
+	checked := r.options
+	checked.Port = cmp.Or(checked.Port, 1) // 0 will be another
+	if err := checked.Validate(); err != nil {
+		return nil, usageError{err}
 	}
 	return r, nil
 }
@@ -116,7 +125,11 @@ func (r *registrar) stay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.logger.Info("Worker is registered until a signal comes", "service_id", w.ServiceID(), "worker_id", w.WorkerID(), "address", w.Addr())
+	if w.ServiceID() == "" {
+		r.logger.Warn("Worker is not registered: FEDSCRAPE_DISABLE is set")
+	} else {
+		r.logger.Info("Worker is registered until a signal comes", "service_id", w.ServiceID(), "worker_id", w.WorkerID(), "address", w.Addr())
+	}
 	<-ctx.Done()
 	return w.Close()
 }
@@ -137,9 +150,9 @@ func (r *registrar) run() (err error) {
 	if err := r.start(); err != nil {
 		return err
 	}
+	r.register() // before Wait: the kernel tells the start time of a command that has ended only until then
 	ended := make(chan error, 1)
 	go func() { ended <- r.cmd.Wait() }() // ends with the command, which this waits for
-	r.register()
 	r.follow(signals, ended)
 	return r.exitCode()
 }

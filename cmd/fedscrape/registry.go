@@ -30,10 +30,10 @@ func openRegistry(address string, logger *slog.Logger) (*registryServer, error) 
 		return nil, fmt.Errorf("open the registry's port: %w", err)
 	}
 	if ip := net.ParseIP(host(listener.Addr())); ip == nil || !ip.IsLoopback() {
-		logger.Warn("The registry has no access control: whoever reaches it can register and deregister workers, and have it ask any URL by an HTTP check", "address", listener.Addr())
+		logger.Warn("The registry has no access control: whoever reaches it can register and deregister workers, and have it ask any URL by an HTTP check", "address", listener.Addr().String())
 	}
 	r := registry.New(registry.Options{})
-	logger.Info("Registry listens", "address", listener.Addr())
+	logger.Info("Registry listens", "address", listener.Addr().String())
 	s := &registryServer{listener: listener, registry: r, ended: make(chan struct{}), http: r.HTTPServer()}
 	go func() { // ends with close, which waits for it
 		defer close(s.ended)
