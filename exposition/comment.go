@@ -11,15 +11,21 @@ func (p *Page) comment(line []byte) error {
 	if p.format == OpenMetrics {
 		return p.openMetricsComment(line)
 	}
+	if !saysSomething(line) {
+		return nil
+	}
+	word, rest := token(line[1:])
+	return p.meta(line, string(word), rest)
+}
+
+// saysSomething tells whether a comment of the text format is HELP or TYPE.
+func saysSomething(line []byte) bool {
 	rest := line[1:]
 	if len(rest) == 0 || !isBlank(rest[0]) {
-		return nil
+		return false
 	}
 	word, rest := token(rest)
-	if kind := string(word); kind != "HELP" && kind != "TYPE" || len(rest) == 0 {
-		return nil
-	}
-	return p.meta(line, string(word), rest)
+	return (string(word) == "HELP" || string(word) == "TYPE") && len(rest) > 0
 }
 
 func (p *Page) openMetricsComment(line []byte) error {
@@ -100,6 +106,9 @@ func (p *Page) declare(name []byte) *declared {
 	d := p.families[string(name)]
 	if d == nil {
 		d = &declared{name: p.keepText(name)}
+		if p.families == nil {
+			p.families = map[string]*declared{}
+		}
 		p.families[d.name] = d
 	}
 	p.current = d

@@ -9,33 +9,35 @@ import (
 )
 
 // learn reads a line's series in full.
-func (p *Page) learn(text []byte) (known, *declared, error) {
+func (p *Page) learn(text []byte, c context) (Slot, string, *declared, error) {
 	name, labels, err := parseSeries(text, p.format == OpenMetrics)
 	if err != nil {
-		return known{}, nil, err
+		return NoSlot, "", nil, err
 	}
 	if err := sortLabels(labels); err != nil {
-		return known{}, nil, err
+		return NoSlot, "", nil, err
 	}
-	k, of, keep, err := p.slot(name, labels)
+	slot, family, of, keep, err := p.slot(name, labels)
 	if err != nil {
-		return known{}, nil, err
+		return NoSlot, "", nil, err
 	}
 	// Another page's declarations may give a line that stands elsewhere another meaning. What the sink refuses today it
 	// may take tomorrow; what is relabeled away is away.
-	if of == p.current && (k.slot != NoSlot || !keep) {
-		p.table.learn(p.key, k)
+	if of == p.current && (slot != NoSlot || !keep) {
+		p.note(p.table.learn(p.key, c, slot, family))
+	} else if slot != NoSlot {
+		p.note(0, false)
 	}
-	return k, of, nil
+	return slot, family, of, nil
 }
 
 // slot relabels, says which line it is, and asks the sink for its slot. keep is false where the line is relabeled away.
-func (p *Page) slot(name string, labels Labels) (k known, of *declared, keep bool, err error) {
+func (p *Page) slot(name string, labels Labels) (slot Slot, family string, of *declared, keep bool, err error) {
 	id, of, err := p.resolve(name, labels)
 	if p.relabel != nil {
 		newName, newLabels, keep := p.relabel(name, labels)
 		if !keep {
-			return known{slot: NoSlot}, of, false, nil
+			return NoSlot, "", of, false, nil
 		}
 		slices.SortFunc(newLabels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
 		if newName == name {
@@ -49,9 +51,9 @@ func (p *Page) slot(name string, labels Labels) (k known, of *declared, keep boo
 		err = p.checkLimits(name, labels)
 	}
 	if err != nil {
-		return known{}, nil, true, err
+		return NoSlot, "", nil, true, err
 	}
-	return known{p.sink.Slot(id), id.Family}, of, true, nil
+	return p.sink.Slot(id), id.Family, of, true, nil
 }
 
 // renamed says which line a relabeled sample is: of the same type where the new name has the old one's suffix.

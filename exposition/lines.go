@@ -1,59 +1,269 @@
 package exposition
 
-import (
-	"bytes"
-	"math"
-	"strconv"
-	"unsafe"
-)
+import "slices"
 
-// view reads bytes as a string without a copy. The string must not be kept: the bytes are a buffer that is used again.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// parseValue reads a sample's value as Prometheus does: decimal, without underscores, exact.
-func parseValue(b []byte) (float64, bool) {
-	if v, ok := parseInteger(b); ok {
-		return v, true
-	}
-	if len(b) == 0 || bytes.ContainsAny(b, "pPxX_") {
-		return 0, false
-	}
-	v, err := strconv.ParseFloat(view(b), 64)
-	return v, err == nil
+// Lines are what a page has, line by line. The next page of the same worker is expected to have the same, so that a line
+// costs a comparison with the instance's one copy of its text, and its number. It must be immutable during its lifetime.
+type Lines struct {
+	table   *Table
+	epoch   int
+	entries []entry
+	samples int // that have a slot
 }
 
-// parseInteger reads up to 15 digits, and the `.0` that client_python adds; every such number is exact.
-func parseInteger(b []byte) (float64, bool) {
-	if n := len(b); n > 2 && b[n-1] == '0' && b[n-2] == '.' {
-		b = b[:n-2]
+// Samples is how many values a page with these lines gives.
+func (l *Lines) Samples() int { return l.samples }
+
+// Repeater is a Sink that has the last page of the same worker.
+type Repeater interface {
+	Sink
+	// Repeat takes the values of the next samples: those that the last page has at this place.
+	Repeat(values []float64)
+	// Stamp is the timestamp, in milliseconds, of the sample with this slot that is repeated now.
+	Stamp(slot Slot, timestamp int64)
+	// Diverge says that what comes is not what the last page has, and which slots the samples so far have. Meta and Sample
+	// say what follows, and Meta what was left out for the families so far.
+	Diverge(slots []Slot)
+}
+
+// batchSize is how many values are handed on at once.
+const batchSize = 128
+
+// look is how far ahead a line is looked for that is not the expected one: how many lines in a row may be gone.
+const look = 64
+
+// repeat is what a page needs to read lines where they are expected.
+type repeat struct {
+	sink     Repeater // nil: nobody wants to know
+	last     *Lines   // nil: nothing is expected
+	entries  []entry  // of last
+	next     int      // the one expected now
+	known    []known  // of the table, when the page began: a table that starts anew meanwhile changes nothing
+	families []string
+	same     bool // all lines so far are the expected ones, and only their values were handed on
+
+	own     []entry // the page's own lines, once it has diverged
+	samples int
+	broken  bool // some line has no entry
+	epoch   int
+
+	batch  [batchSize]float64
+	filled int
+}
+
+// Expect tells the page what the last page of the same worker had; nil where there is none. It is called before
+// anything is written, and sink is the page's.
+func (p *Page) Expect(last *Lines, sink Repeater) {
+	t := p.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	r := &p.repeat
+	r.sink, r.epoch, r.known, r.families = sink, t.epoch, t.known, t.families
+	fits := last != nil && last.table == t && last.epoch == t.epoch
+	if fits && (p.limits.Samples == 0 || last.samples <= p.limits.Samples) {
+		r.last, r.entries, r.same = last, last.entries, true
+		return
 	}
-	if len(b) == 0 || len(b) > 15 {
-		return 0, false
+	sink.Diverge(nil)
+}
+
+// Lines are the page's lines, when it has ended well; nil where not all of them are known. It is the Lines that was
+// expected where the page is the same.
+func (p *Page) Lines() *Lines {
+	r := &p.repeat
+	switch {
+	case r.sink == nil || p.err != nil:
+		return nil
+	case r.same && r.next == len(r.entries):
+		return r.last
+	case r.same || r.broken:
+		return nil
 	}
-	v := int64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
+	return &Lines{table: p.table, epoch: r.epoch, entries: slices.Clip(r.own), samples: r.samples}
+}
+
+// Same tells whether the page has the very lines that were expected, and nothing else was handed on than their values.
+func (p *Page) Same() bool { return p.repeat.same && p.repeat.next == len(p.repeat.entries) }
+
+// whole reads the lines of a piece that are where they are expected, and gives how many bytes they have. It leaves alone
+// what is not plain, and the piece's end.
+func (p *Page) whole(piece []byte) int {
+	r := &p.repeat
+	at := 0
+	for r.next < len(r.entries) {
+		k := &r.known[r.entries[r.next]]
+		rest, n := piece[at:], len(k.text)
+		if len(rest) < n+1+plainWindow || string(rest[:n]) != k.text {
+			break
 		}
-		v = v*10 + int64(c-'0')
+		if k.slot <= commentLine {
+			if rest[n] != '\n' {
+				break
+			}
+			at += n + 1
+			p.ended = k.slot == endLine
+		} else {
+			if rest[n] != ' ' {
+				break
+			}
+			v, taken := parsePlain(rest[n+1:])
+			if taken == 0 {
+				break
+			}
+			at += n + 1 + taken
+			if k.slot >= 0 {
+				p.push(v)
+			}
+		}
+		r.next++
+		p.line++
 	}
-	return float64(v), true
+	return at
 }
 
-// parseMilliseconds reads a text timestamp, which has no sign in Prometheus' parser.
-func parseMilliseconds(b []byte) (int64, bool) {
-	if len(b) == 0 || b[0] < '0' || b[0] > '9' {
-		return 0, false
+// push hands a value on, with others.
+func (p *Page) push(v float64) {
+	r := &p.repeat
+	if r.filled == batchSize {
+		p.flush()
 	}
-	v, err := strconv.ParseInt(view(b), 10, 64)
-	return v, err == nil
+	r.batch[r.filled] = v
+	r.filled++
 }
 
-// parseSeconds reads an OpenMetrics timestamp, in seconds, into milliseconds.
-func parseSeconds(b []byte) (int64, bool) {
-	v, ok := parseValue(b)
-	if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0, false
+func (p *Page) flush() {
+	r := &p.repeat
+	if r.filled > 0 {
+		p.samples += r.filled
+		r.sink.Repeat(r.batch[:r.filled])
+		r.filled = 0
 	}
-	return int64(v * 1000), true
+}
+
+// repeats reads one line where it is the expected one, whatever its number looks like. A line that says nothing passes.
+func (p *Page) repeats(line []byte) bool {
+	r := &p.repeat
+	if p.format == Text && p.idle(line) {
+		p.line++
+		return true
+	}
+	if r.next == len(r.entries) || len(line) > maxLine {
+		return false
+	}
+	k := &r.known[r.entries[r.next]]
+	n := len(k.text)
+	if len(line) < n || string(line[:n]) != k.text {
+		return false
+	}
+	if k.slot <= commentLine {
+		if len(line) > n {
+			return false
+		}
+		p.ended = k.slot == endLine
+	} else if !p.repeatSample(k, line[n:]) {
+		return false
+	}
+	r.next++
+	p.line++
+	return true
+}
+
+func (p *Page) repeatSample(k *known, rest []byte) bool {
+	if len(rest) == 0 || !isBlank(rest[0]) {
+		return false
+	}
+	if n := len(rest); rest[n-1] == '\r' {
+		rest = rest[:n-1]
+	}
+	value, timestamp, stamped, err := p.numbers(rest)
+	if err != nil {
+		return false // read in full it gives the right error, or is a series that begins with this one's text
+	}
+	if k.slot >= 0 {
+		p.push(value)
+		if stamped {
+			p.repeat.sink.Stamp(k.slot, timestamp)
+		}
+	}
+	return true
+}
+
+// idle tells whether a line of the text format says nothing.
+func (p *Page) idle(line []byte) bool {
+	for len(line) > 0 && (isBlank(line[0]) || line[0] == '\r') {
+		line = line[1:]
+	}
+	return len(line) == 0 || line[0] == '#' && !saysSomething(line)
+}
+
+// diverge goes over to reading in full: what the comments so far have declared is read again. The table is read-locked.
+func (p *Page) diverge() {
+	r := &p.repeat
+	r.same = false
+	p.flush()
+	r.own = append(make([]entry, 0, len(r.entries)+16), r.entries[:r.next]...)
+	slots := make([]Slot, 0, r.next)
+	at, ended := p.line, p.ended
+	for _, e := range r.own {
+		switch k := &r.known[e]; {
+		case k.slot == commentLine:
+			_ = p.comment(trim(k.text)) // it could be read when it was learned
+		case k.slot >= 0:
+			slots = append(slots, k.slot)
+			p.tell(r.families[e])
+		}
+	}
+	p.line, p.ended, r.samples = at, ended, len(slots)
+	r.sink.Diverge(slots)
+}
+
+func trim(comment string) []byte {
+	line := []byte(comment)
+	for isBlank(line[0]) {
+		line = line[1:]
+	}
+	if n := len(line); line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line
+}
+
+// expected gives the entry that is expected now, where the line begins with its text and stands under the same
+// declaration.
+func (p *Page) expected(line []byte) (entry, *known) {
+	r := &p.repeat
+	if r.next >= len(r.entries) {
+		return 0, nil
+	}
+	e := r.entries[r.next]
+	k := &r.known[e]
+	n := len(k.text)
+	if k.slot <= commentLine || len(line) <= n || !isBlank(line[n]) || string(line[:n]) != k.text || k.context != p.context() {
+		return 0, nil
+	}
+	if k.text[n-1] != '}' { // braces may follow after blanks
+		if word, _ := token(line[n:]); len(word) > 0 && word[0] == '{' {
+			return 0, nil
+		}
+	}
+	r.next++
+	r.own = append(r.own, e)
+	return e, k
+}
+
+// note adds a line to the page's own, and finds the place where the expected ones go on.
+func (p *Page) note(e entry, ok bool) {
+	r := &p.repeat
+	if r.sink == nil {
+		return
+	}
+	if !ok {
+		r.broken = true
+		return
+	}
+	r.own = append(r.own, e)
+	ahead := r.entries[min(r.next, len(r.entries)):]
+	if at := slices.Index(ahead[:min(look, len(ahead))], e); at >= 0 {
+		r.next += at + 1
+	}
 }

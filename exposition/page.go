@@ -1,9 +1,6 @@
 package exposition
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "bytes"
 
 // maxLine bounds a line, and with it what a page keeps between two pieces.
 const maxLine = 1 << 20
@@ -15,6 +12,8 @@ type Page struct {
 	sink    Sink
 	limits  Limits
 	relabel RelabelFunc
+
+	repeat repeat
 
 	families map[string]*declared
 	current  *declared
@@ -28,13 +27,11 @@ type Page struct {
 
 // NewPage begins a page. relabel may be nil.
 func NewPage(format Format, table *Table, sink Sink, limits Limits, relabel RelabelFunc) *Page {
-	return &Page{
-		format: format, table: table, sink: sink, limits: limits, relabel: relabel, families: map[string]*declared{},
-	}
+	return &Page{format: format, table: table, sink: sink, limits: limits, relabel: relabel}
 }
 
 // Samples is how many samples the page has so far.
-func (p *Page) Samples() int { return p.samples }
+func (p *Page) Samples() int { return p.samples + p.repeat.filled }
 
 // Write takes the next piece. After an error it takes nothing more.
 func (p *Page) Write(piece []byte) (int, error) {
@@ -45,6 +42,11 @@ func (p *Page) Write(piece []byte) (int, error) {
 	p.table.mu.RLock()
 	defer p.table.mu.RUnlock()
 	for len(piece) > 0 {
+		if p.repeat.same && len(p.rest) == 0 {
+			if piece = piece[p.whole(piece):]; len(piece) == 0 {
+				break
+			}
+		}
 		end := bytes.IndexByte(piece, '\n')
 		if end < 0 {
 			return n, p.keep(piece)
@@ -94,10 +96,25 @@ func (p *Page) Close(lengthTold bool) error {
 			return err
 		}
 	}
+	p.end()
 	if p.format == OpenMetrics && !p.ended {
 		return p.fail(errNoEOF, nil)
 	}
 	return nil
+}
+
+// end hands on what is left. A page that lacks the last of the expected lines is not the same.
+func (p *Page) end() {
+	if !p.repeat.same {
+		return
+	}
+	if p.repeat.next < len(p.repeat.entries) {
+		p.table.mu.RLock()
+		p.diverge()
+		p.table.mu.RUnlock()
+		return
+	}
+	p.flush()
 }
 
 func (p *Page) fail(err error, line []byte) error {
@@ -107,10 +124,17 @@ func (p *Page) fail(err error, line []byte) error {
 
 // take reads one line, without its end. The table is read-locked.
 func (p *Page) take(line []byte) error {
+	if p.repeat.same {
+		if p.repeats(line) {
+			return nil
+		}
+		p.diverge()
+	}
 	p.line++
 	if len(line) > maxLine {
 		return p.fail(errLongLine, line)
 	}
+	raw := line
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
 	}
@@ -131,7 +155,7 @@ func (p *Page) take(line []byte) error {
 	case len(line) == 0:
 		return nil
 	case line[0] == '#':
-		return p.comment(line)
+		return p.readComment(raw, line)
 	}
 	if err := p.sample(line); err != nil {
 		if p.err == nil {
@@ -142,89 +166,21 @@ func (p *Page) take(line []byte) error {
 	return nil
 }
 
-// sample reads a line that is not a comment.
-func (p *Page) sample(line []byte) error {
-	end, err := seriesEnd(line)
-	if err != nil {
+// readComment reads a comment, and notes the line as it stands in the page.
+func (p *Page) readComment(raw, line []byte) error {
+	if err := p.comment(line); err != nil || p.repeat.sink == nil {
 		return err
 	}
-	value, timestamp, stamped, err := p.numbers(line[end:])
-	if err != nil {
-		return err
-	}
-	k, of, err := p.lookUp(line[:end])
-	if err != nil || k.slot == NoSlot {
-		return err
-	}
-	if p.samples++; p.limits.Samples > 0 && p.samples > p.limits.Samples {
-		return p.limit("sample_limit", p.limits.Samples)
-	}
-	if of != nil && !of.told && of.start == nil {
-		of.told = true
-		p.sink.Meta(k.family, of.typ, of.help, of.unit)
-	}
-	p.sink.Sample(k.slot, value, timestamp, stamped)
-	return nil
-}
-
-func (p *Page) limit(key string, limit int) error {
-	p.err = &LimitError{Key: key, Limit: limit, Line: p.line}
-	return p.err
-}
-
-// numbers reads what follows the series: value, timestamp, exemplar.
-func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped bool, err error) {
-	if p.format == OpenMetrics {
-		return openMetricsNumbers(rest)
-	}
-	word, rest := token(rest)
-	value, ok := parseValue(word)
-	if !ok {
-		return 0, 0, false, errValue
-	}
-	if word, rest = token(rest); len(word) > 0 {
-		if timestamp, ok = parseMilliseconds(word); !ok {
-			return 0, 0, false, errTimestamp
-		}
-		stamped = true
-	}
-	if word, _ = token(rest); len(word) > 0 {
-		return 0, 0, false, errTrailing
-	}
-	return value, timestamp, stamped, nil
-}
-
-// lookUp finds the line's slot, in the table, or by reading labels, relabeling and asking the sink; and the declaration
-// that the line belongs to, nil where it has none.
-func (p *Page) lookUp(text []byte) (known, *declared, error) {
-	p.key = binary.LittleEndian.AppendUint64(p.key[:0], uint64(p.context()))
-	p.key = append(p.key, text...)
-	if k, ok := p.table.lines[string(p.key)]; ok {
-		return k, p.current, nil
+	slot := commentLine
+	switch {
+	case p.ended:
+		slot = endLine
+	case p.format == Text && !saysSomething(line):
+		return nil
 	}
 	p.table.mu.RUnlock()
-	defer p.table.mu.RLock()
-	return p.learn(text)
-}
-
-// context is the number of the declaration that lines stand under now. What stands before any declaration depends on
-// the format alone.
-func (p *Page) context() context {
-	d := p.current
-	if d == nil {
-		return context(p.format)
-	}
-	if !d.numbered {
-		d.numbered = true
-		p.key = append(p.key[:0], byte(p.format), byte(d.typ))
-		p.key = appendString(p.key, d.name)
-		if d.start != nil {
-			p.key = append(p.key, byte(d.start.Type))
-			p.key = appendString(p.key, d.start.Family)
-		}
-		p.table.mu.RUnlock()
-		d.context = p.table.context(p.key)
-		p.table.mu.RLock()
-	}
-	return d.context
+	e, ok := p.table.learnComment(raw, slot)
+	p.table.mu.RLock()
+	p.note(e, ok)
+	return nil
 }

@@ -10,23 +10,42 @@ type Table struct {
 	mu       sync.RWMutex
 	max      int
 	size     int64            // bytes of all keys and texts
-	lines    map[string]known // by context and series text
+	lines    map[string]entry // by context and series text
+	comments map[string]entry // HELP, TYPE, UNIT and EOF, as they stand in pages
 	contexts map[string]context
 	texts    map[string]string // names, HELP and UNIT, one copy each
 	last     context           // given
+
+	// known and families are by entry. They are only ever appended to; a table that starts anew starts new ones.
+	known    []known
+	families []string // by which the sink knows the line
+	epoch    int      // how often it started anew
 }
 
-// known is a line's slot, and the family by which the sink knows it.
+// entry numbers the lines that a table knows.
+type entry uint32
+
+// known is one line: of a sample the text of its series and the declaration that it stands under, of a comment all of it.
 type known struct {
-	slot   Slot
-	family string
+	text    string
+	slot    Slot
+	context context
 }
+
+// slots of lines that are no samples.
+const (
+	commentLine Slot = -2 - iota
+	endLine          // # EOF
+)
 
 // context numbers what a line's meaning depends on beside its text: the family that it stands under.
-type context uint64
+type context uint32
 
 // firstContext leaves a number to each format, for lines that stand under no family.
 const firstContext context = 16
+
+// contextBytes is what a line's key begins with.
+const contextBytes = 4
 
 // NewTable gives a table that is emptied where it holds more than maxEntries lines, or lines that are too long.
 func NewTable(maxEntries int) *Table {
@@ -37,7 +56,9 @@ func NewTable(maxEntries int) *Table {
 
 // reset forgets everything. Numbers of contexts are never given twice, so that pages under way may go on with theirs.
 func (t *Table) reset() {
-	t.lines, t.contexts, t.texts, t.size = map[string]known{}, map[string]context{}, map[string]string{}, 0
+	t.lines, t.comments, t.contexts, t.texts = map[string]entry{}, map[string]entry{}, map[string]context{}, map[string]string{}
+	t.known, t.families, t.size = nil, nil, 0
+	t.epoch++
 }
 
 // admit makes room for one entry in a map of so many; false where it is too long for any table.
@@ -53,13 +74,47 @@ func (t *Table) admit(entries, length int) bool {
 	return true
 }
 
-// learn remembers a line. key is the caller's buffer.
-func (t *Table) learn(key []byte, k known) {
+// learn remembers a sample's line; false where it is too long. key is the caller's buffer.
+func (t *Table) learn(key []byte, c context, slot Slot, family string) (entry, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.lines[string(key)]; !ok && t.admit(len(t.lines), len(key)) {
-		t.lines[string(key)] = k
+	if e, ok := t.lines[string(key)]; ok {
+		return e, true
 	}
+	if !t.admit(len(t.lines), len(key)) {
+		return 0, false
+	}
+	kept := string(key)
+	e := t.add(known{kept[contextBytes:], slot, c}, family)
+	t.lines[kept] = e
+	return e, true
+}
+
+// learnComment remembers a comment that says something; false where it is too long.
+func (t *Table) learnComment(line []byte, slot Slot) (entry, bool) {
+	t.mu.RLock()
+	e, ok := t.comments[string(line)]
+	t.mu.RUnlock()
+	if ok {
+		return e, true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e, ok := t.comments[string(line)]; ok {
+		return e, true
+	}
+	if !t.admit(len(t.comments), len(line)) {
+		return 0, false
+	}
+	kept := string(line)
+	e = t.add(known{kept, slot, 0}, "")
+	t.comments[kept] = e
+	return e, true
+}
+
+func (t *Table) add(k known, family string) entry {
+	t.known, t.families = append(t.known, k), append(t.families, family)
+	return entry(len(t.known) - 1)
 }
 
 // context numbers a family declaration.

@@ -1,0 +1,325 @@
+package exposition
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// worker is a Repeater that knows its last page, and gives each page as what a plain Sink would have been told.
+type worker struct {
+	*collector
+	table  *Table
+	lines  *Lines
+	slots  []Slot // of the last page
+	metas  []string
+	values []float64
+	stamps map[Slot]int64
+
+	diverged bool
+}
+
+func newWorker(c *collector, table *Table) *worker { return &worker{collector: c, table: table} }
+
+func (w *worker) Repeat(values []float64) { w.values = append(w.values, values...) }
+func (w *worker) Stamp(slot Slot, ms int64) {
+	if _, twice := w.stamps[slot]; !twice {
+		w.stamps[slot] = ms
+	}
+}
+
+func (w *worker) Diverge(slots []Slot) {
+	w.diverged = true
+	if len(slots) != len(w.values) {
+		panic(fmt.Sprintf("%d slots for %d values", len(slots), len(w.values)))
+	}
+	w.at = append(w.at, slots...)
+}
+
+func (w *worker) Sample(slot Slot, value float64, ms int64, stamped bool) {
+	w.at, w.values = append(w.at, slot), append(w.values, value)
+	if stamped {
+		w.Stamp(slot, ms)
+	}
+}
+
+// told is all that a page says.
+type told struct {
+	slots  []Slot
+	values []uint64
+	stamps map[Slot]int64
+	metas  []string
+}
+
+// page reads one more page, in pieces.
+func (w *worker) page(format Format, body []byte, cut func(int) int) (told, error) {
+	w.at, w.values, w.stamps, w.collector.metas, w.diverged = nil, nil, map[Slot]int64{}, nil, false
+	p := NewPage(format, w.table, w, Limits{}, nil)
+	p.Expect(w.lines, w)
+	for len(body) > 0 {
+		n := min(max(1, cut(len(body))), len(body))
+		if _, err := p.Write(slices.Clone(body[:n])); err != nil {
+			return told{}, err
+		}
+		body = body[n:]
+	}
+	if err := p.Close(true); err != nil {
+		return told{}, err
+	}
+	if p.Same() == w.diverged {
+		panic("Same and Diverge disagree")
+	}
+	if !w.diverged {
+		w.at, w.collector.metas = w.slots, w.metas
+	}
+	w.lines, w.slots, w.metas = p.Lines(), w.at, w.collector.metas
+	if w.lines != nil && w.lines.Samples() != len(w.at) {
+		panic(fmt.Sprintf("lines have %d samples, the page %d", w.lines.Samples(), len(w.at)))
+	}
+	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas}, nil
+}
+
+// plain reads the page without any expectation.
+func plain(c *collector, format Format, body []byte) (told, error) {
+	c.at, c.vals, c.times, c.metas, c.lines = nil, nil, nil, nil, nil
+	if err := readPage(format, NewTable(10_000), c, string(body), true); err != nil {
+		return told{}, err
+	}
+	stamps := map[Slot]int64{}
+	for i, ms := range c.times {
+		if _, twice := stamps[c.at[i]]; ms >= 0 && !twice {
+			stamps[c.at[i]] = ms
+		}
+	}
+	return told{c.at, bitsOf(c.vals), stamps, c.metas}, nil
+}
+
+func bitsOf(values []float64) []uint64 {
+	out := make([]uint64, len(values))
+	for i, v := range values {
+		out[i] = math.Float64bits(v)
+	}
+	return out
+}
+
+func (a told) differs(b told) string {
+	switch {
+	case !slices.Equal(a.slots, b.slots):
+		return fmt.Sprintf("slots %v, plain %v", a.slots, b.slots)
+	case !slices.Equal(a.values, b.values):
+		return fmt.Sprintf("values %v, plain %v", a.values, b.values)
+	case !slices.Equal(a.metas, b.metas):
+		return fmt.Sprintf("metas %q, plain %q", a.metas, b.metas)
+	case fmt.Sprint(a.stamps) != fmt.Sprint(b.stamps):
+		return fmt.Sprintf("timestamps %v, plain %v", a.stamps, b.stamps)
+	}
+	return ""
+}
+
+// pageOf writes lines as a page.
+func pageOf(format Format, lines []string) []byte {
+	body := []byte(strings.Join(lines, "\n"))
+	if len(lines) > 0 {
+		body = append(body, '\n')
+	}
+	if format == OpenMetrics {
+		body = append(body, "# EOF\n"...)
+	}
+	return body
+}
+
+var someNumbers = []string{
+	"0", "1", "7", "12345678", "123456789", "1234567890123456", "12345678901234567", "99999999999999999999", "1.0", "0.5", "123456.789",
+	"1e6", "-3", "+4", "NaN", "+Inf", "0.1234567890123456789", "12345678.12345678", "1.", ".5", "00012", "9007199254740993", "3.14159265358979",
+}
+
+// mutate makes the next page of a worker: new numbers, and lines that come, go and change places.
+func mutate(r *rand.Rand, format Format, lines []string) []string {
+	lines = slices.Clone(lines)
+	for range r.IntN(4) {
+		at := r.IntN(len(lines) + 1)
+		switch r.IntN(5) {
+		case 0:
+			lines = slices.Insert(lines, at, fmt.Sprintf("new_%d{a=\"%d\"} 1", r.IntN(5), r.IntN(5)))
+		case 1:
+			end := min(len(lines), at+r.IntN(4))
+			lines = slices.Delete(lines, at, end)
+		case 2:
+			if other := r.IntN(len(lines) + 1); at < len(lines) && other < len(lines) {
+				lines[at], lines[other] = lines[other], lines[at]
+			}
+		case 3:
+			if at < len(lines) && strings.HasPrefix(lines[at], "# HELP") {
+				lines[at] += " and more"
+				continue
+			}
+			lines = slices.Insert(lines, at, fmt.Sprintf("# TYPE %s gauge", []string{"x", "y", "z"}[r.IntN(3)]))
+		case 4:
+			if format == Text {
+				lines = slices.Insert(lines, at, []string{"", "# a remark", " \t", "\tx 1", "y  2", "x 3\r", "y 1 2 ", "x {a=\"1\"} 4"}[r.IntN(8)])
+				for i, line := range lines {
+					if line == "loose 1" && r.IntN(4) == 0 {
+						lines[i] = "loose {b=\"d\"} 1"
+					}
+				}
+			}
+		}
+	}
+	for i, line := range lines {
+		if end, err := seriesEnd([]byte(line)); err == nil && line[0] != '#' && r.IntN(2) == 0 {
+			lines[i] = line[:end] + " " + someNumbers[r.IntN(len(someNumbers))]
+			if r.IntN(20) == 0 {
+				lines[i] += " " + strconv.Itoa(r.IntN(1000))
+			}
+			if format == OpenMetrics && r.IntN(6) == 0 {
+				lines[i] += " # {trace_id=\"abc\"} 0.25 1.5"
+			}
+		}
+	}
+	return lines
+}
+
+var someLines = []string{
+	"loose 1", "loose{b=\"c\"} 2",
+	"# HELP x help \\\\ of x", "# TYPE x counter", "x_total{a=\"1\"} 1", "x_total{a=\"2\"} 2", "# TYPE y gauge", "# HELP y of y", "y 1", "y{a=\"}\"} 2",
+	"# TYPE h histogram", "h_bucket{le=\"1\"} 1", "h_bucket{le=\"+Inf\"} 2", "h_count 2", "h_sum 1.5", "# TYPE h_created gauge", "h_created 1.5e9", "# HELP last of all", "# TYPE last gauge", "last 7",
+}
+
+func checkSequence(t *testing.T, seed uint64, format Format, lines []string, pages int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	c, table := newCollector(), NewTable(10_000)
+	if seed%4 == 0 {
+		table = NewTable(9) // it starts anew again and again
+	}
+	workers := []*worker{newWorker(c, table), newWorker(c, table)}
+	for i := range pages {
+		if i%3 > 0 {
+			lines = mutate(r, format, lines)
+		}
+		body, w := pageOf(format, lines), workers[r.IntN(2)]
+		if r.IntN(30) == 0 {
+			body = append(body, "after{which=\"nothing may come\",not=\"even this\"} 1\n"...)
+		}
+		cut := func(int) int { return 1 << 20 }
+		if r.IntN(2) == 0 {
+			cut = func(int) int { return 1 + r.IntN(60) }
+		}
+		got, err := w.page(format, body, cut)
+		want, wantErr := plain(c, format, body)
+		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			t.Fatalf("page %d: error %v, plain %v\n%s", i, err, wantErr, body)
+		}
+		if diff := got.differs(want); diff != "" {
+			t.Fatalf("page %d: %s\n%s", i, diff, body)
+		}
+	}
+}
+
+// TestLinesMatchPlain holds pages that are read where lines are expected against pages that are read in full.
+func TestLinesMatchPlain(t *testing.T) {
+	for seed := range uint64(800) {
+		for _, format := range []Format{Text, OpenMetrics} {
+			lines := someLines
+			if format == Text {
+				lines = slices.Concat(someLines, slices.Repeat([]string{"long{a=\"" + strings.Repeat("l", 70) + "\"} 17"}, 3))
+			}
+			checkSequence(t, seed, format, lines, 9)
+		}
+	}
+}
+
+func FuzzLinesMatchPlain(f *testing.F) {
+	f.Add(uint64(1), false, []byte(strings.Join(someLines, "\n")))
+	f.Add(uint64(2), true, []byte(strings.Join(someLines, "\n")))
+	f.Add(uint64(3), false, []byte("x{a=\"\\\"\"} 1\r\n\ny 2 3\n x 1"))
+	f.Fuzz(func(t *testing.T, seed uint64, open bool, body []byte) {
+		if len(body) > 1<<14 {
+			return
+		}
+		format := Text
+		if open {
+			format = OpenMetrics
+		}
+		checkSequence(t, seed, format, strings.Split(string(body), "\n"), 6)
+	})
+}
+
+// TestLinesThatGrow: what begins like the expected line and is another one.
+func TestLinesThatGrow(t *testing.T) {
+	for _, then := range []string{
+		"# HELP x help and more\n# TYPE x gauge\nx 1\n", "# HELP x help\n# TYPE x gauge\nx {a=\"b\"} 1\n", "z 1\n# TYPE x gauge\nx {a=\"b\"} 1\n",
+		"# HELP x help\n# TYPE x gauge\nx 1\n# TYPE z gauge\nx 1\n",
+	} {
+		for _, piece := range []int{1, 7, 1000} {
+			c := newCollector()
+			w := newWorker(c, NewTable(100))
+			for _, body := range []string{"# HELP x help\n# TYPE x gauge\nx 1\n", then} {
+				body += strings.Repeat("# nothing\n", 10)
+				got, err := w.page(Text, []byte(body), func(int) int { return piece })
+				want, wantErr := plain(c, Text, []byte(body))
+				if diff := got.differs(want); diff != "" || err != nil || wantErr != nil {
+					t.Errorf("%q in pieces of %d: %s, %v, %v", body, piece, diff, err, wantErr)
+				}
+			}
+		}
+	}
+}
+
+// TestRepeatedLinesAllocateNothing: neither more lines, nor one more than the last page had, cost an allocation a line.
+func TestRepeatedLinesAllocateNothing(t *testing.T) {
+	measure := func(format Format, lines int, tail string) float64 {
+		body := numbered(format, lines, tail)
+		table, sink := NewTable(1<<20), &repeater{discard: discard{slots: map[string]Slot{}}}
+		read := func(body []byte) {
+			p := NewPage(format, table, sink, Limits{}, nil)
+			p.Expect(sink.lines, sink)
+			if _, err := p.Write(body); err != nil || p.Close(true) != nil {
+				t.Fatal(err)
+			}
+			sink.lines = p.Lines()
+		}
+		read(body)
+		at := bytes.LastIndex(body, []byte("x_total"))
+		read(slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 1\n"), body[at:]))
+		read(slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 1\n"), body[at:]))
+		return testing.AllocsPerRun(10, func() { read(slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 2\n"), body[at:])) })
+	}
+	for _, c := range []struct {
+		format Format
+		tail   string
+	}{{Text, ""}, {Text, " 1234567"}, {OpenMetrics, ""}, {OpenMetrics, " 1.5 # {trace_id=\"abc\"} 0.25 1.5"}} {
+		few, many := measure(c.format, 10, c.tail), measure(c.format, 2000, c.tail)
+		if many > few {
+			t.Errorf("format %d, %q: 10 lines allocate %v times, 2000 lines %v times", c.format, c.tail, few, many)
+		}
+	}
+}
+
+// numbered is a page of so many counters.
+func numbered(format Format, lines int, tail string) []byte {
+	var b strings.Builder
+	b.WriteString("# HELP x help\n# TYPE x counter\n")
+	for i := range lines {
+		fmt.Fprintf(&b, "x_total{a=\"some value\",i=\"%d\"} %d.5%s\n", i, i, tail)
+	}
+	if format == OpenMetrics {
+		b.WriteString("# EOF\n")
+	}
+	return []byte(b.String())
+}
+
+// repeater keeps nothing but the lines.
+type repeater struct {
+	discard
+	lines *Lines
+}
+
+func (*repeater) Repeat([]float64)  {}
+func (*repeater) Stamp(Slot, int64) {}
+func (*repeater) Diverge([]Slot)    {}

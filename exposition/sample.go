@@ -1,0 +1,120 @@
+package exposition
+
+import "encoding/binary"
+
+// sample reads a line that is not a comment.
+func (p *Page) sample(line []byte) error {
+	e, k := p.expected(line)
+	if k != nil {
+		return p.knownSample(k.slot, p.repeat.families[e], p.current, line[len(k.text):])
+	}
+	end, err := seriesEnd(line)
+	if err != nil {
+		return err
+	}
+	value, timestamp, stamped, err := p.numbers(line[end:])
+	if err != nil {
+		return err
+	}
+	slot, family, of, err := p.lookUp(line[:end])
+	if err != nil {
+		return err
+	}
+	return p.give(slot, family, of, value, timestamp, stamped)
+}
+
+func (p *Page) knownSample(slot Slot, family string, of *declared, rest []byte) error {
+	value, timestamp, stamped, err := p.numbers(rest)
+	if err != nil {
+		return err
+	}
+	return p.give(slot, family, of, value, timestamp, stamped)
+}
+
+// give hands a sample on.
+func (p *Page) give(slot Slot, family string, of *declared, value float64, timestamp int64, stamped bool) error {
+	if slot == NoSlot {
+		return nil
+	}
+	if p.samples++; p.limits.Samples > 0 && p.samples > p.limits.Samples {
+		return p.limit("sample_limit", p.limits.Samples)
+	}
+	p.repeat.samples++
+	p.tellOf(of, family)
+	p.sink.Sample(slot, value, timestamp, stamped)
+	return nil
+}
+
+// tell says once a page what the declaration that a line stands under says of its family.
+func (p *Page) tell(family string) { p.tellOf(p.current, family) }
+
+func (p *Page) tellOf(of *declared, family string) {
+	if of != nil && !of.told && of.start == nil {
+		of.told = true
+		p.sink.Meta(family, of.typ, of.help, of.unit)
+	}
+}
+
+func (p *Page) limit(key string, limit int) error {
+	p.err = &LimitError{Key: key, Limit: limit, Line: p.line}
+	return p.err
+}
+
+// numbers reads what follows the series: value, timestamp, exemplar.
+func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped bool, err error) {
+	if p.format == OpenMetrics {
+		return openMetricsNumbers(rest)
+	}
+	word, rest := token(rest)
+	value, ok := parseValue(word)
+	if !ok {
+		return 0, 0, false, errValue
+	}
+	if word, rest = token(rest); len(word) > 0 {
+		if timestamp, ok = parseMilliseconds(word); !ok {
+			return 0, 0, false, errTimestamp
+		}
+		stamped = true
+	}
+	if word, _ = token(rest); len(word) > 0 {
+		return 0, 0, false, errTrailing
+	}
+	return value, timestamp, stamped, nil
+}
+
+// lookUp finds the line's slot, in the table, or by reading labels, relabeling and asking the sink; the family by which
+// the sink knows it; and the declaration that the line belongs to, nil where it has none.
+func (p *Page) lookUp(text []byte) (Slot, string, *declared, error) {
+	c := p.context()
+	p.key = binary.LittleEndian.AppendUint32(p.key[:0], uint32(c))
+	p.key = append(p.key, text...)
+	if e, ok := p.table.lines[string(p.key)]; ok {
+		p.note(e, true)
+		return p.table.known[e].slot, p.table.families[e], p.current, nil
+	}
+	p.table.mu.RUnlock()
+	defer p.table.mu.RLock()
+	return p.learn(text, c)
+}
+
+// context is the number of the declaration that lines stand under now. What stands before any declaration depends on
+// the format alone.
+func (p *Page) context() context {
+	d := p.current
+	if d == nil {
+		return context(p.format)
+	}
+	if !d.numbered {
+		d.numbered = true
+		p.key = append(p.key[:0], byte(p.format), byte(d.typ))
+		p.key = appendString(p.key, d.name)
+		if d.start != nil {
+			p.key = append(p.key, byte(d.start.Type))
+			p.key = appendString(p.key, d.start.Family)
+		}
+		p.table.mu.RUnlock()
+		d.context = p.table.context(p.key)
+		p.table.mu.RLock()
+	}
+	return d.context
+}

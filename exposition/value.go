@@ -1,0 +1,123 @@
+package exposition
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"strconv"
+	"unsafe"
+)
+
+// view reads bytes as a string without a copy. The string must not be kept: the bytes are a buffer that is used again.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// parseValue reads a sample's value as Prometheus does: decimal, without underscores, exact.
+func parseValue(b []byte) (float64, bool) {
+	if v, ok := parseInteger(b); ok {
+		return v, true
+	}
+	if len(b) == 0 || bytes.ContainsAny(b, "pPxX_") {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(view(b), 64)
+	return v, err == nil
+}
+
+// parseInteger reads up to 15 digits, and the `.0` that client_python adds; every such number is exact.
+func parseInteger(b []byte) (float64, bool) {
+	if n := len(b); n > 2 && b[n-1] == '0' && b[n-2] == '.' {
+		b = b[:n-2]
+	}
+	if len(b) == 0 || len(b) > 15 {
+		return 0, false
+	}
+	v := int64(0)
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = v*10 + int64(c-'0')
+	}
+	return float64(v), true
+}
+
+// parseMilliseconds reads a text timestamp, which has no sign in Prometheus' parser.
+func parseMilliseconds(b []byte) (int64, bool) {
+	if len(b) == 0 || b[0] < '0' || b[0] > '9' {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(view(b), 10, 64)
+	return v, err == nil
+}
+
+// parseSeconds reads an OpenMetrics timestamp, in seconds, into milliseconds.
+func parseSeconds(b []byte) (int64, bool) {
+	v, ok := parseValue(b)
+	if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, false
+	}
+	return int64(v * 1000), true
+}
+
+// plainWindow is how many bytes parsePlain looks at, at most.
+const plainWindow = 32
+
+// powers of ten that a float holds exactly, and that leave an integer of 53 bits exact when it is divided by one.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
+
+// parsePlain reads the numbers that most lines end in: up to 16 digits, perhaps with a point, and a new line. It gives
+// how many bytes that are, 0 where it is something else. The value is the one that parseValue gives: two exact floats
+// are divided, which rounds once. b has plainWindow bytes.
+func parsePlain(b []byte) (v float64, n int) {
+	_ = b[plainWindow-1]
+	whole, n := parseDigits(b)
+	switch b[n] {
+	case '\n':
+		if n == 0 {
+			return 0, 0
+		}
+		return float64(whole), n + 1
+	case '.':
+	default:
+		return 0, 0
+	}
+	if n == 0 || n > 15 {
+		return 0, 0
+	}
+	rest := b[n+1:]
+	if len(rest) < 16 {
+		return 0, 0
+	}
+	part, digits := parseDigits(rest)
+	if digits == 0 || n+digits > 15 || rest[digits] != '\n' {
+		return 0, 0
+	}
+	return float64(whole*integerPowers[digits]+part) / powers[digits], n + digits + 2
+}
+
+var integerPowers = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// parseDigits reads up to 16 digits, eight at a time.
+func parseDigits(b []byte) (v uint64, n int) {
+	word := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
+	if n = digitsOf(word); n < 8 {
+		return eightDigits(word << (64 - 8*uint(n))), n
+	}
+	v = eightDigits(word)
+	word = binary.LittleEndian.Uint64(b[8:]) ^ 0x3030303030303030
+	n = digitsOf(word)
+	return v*integerPowers[n] + eightDigits(word<<(64-8*uint(n))), 8 + n
+}
+
+// digitsOf is how many bytes of the word, from the first, are 0 to 9: adding 0x76 sets the high bit of the others. A
+// carry can only come from one that is no digit, and goes to those after it.
+func digitsOf(word uint64) int {
+	return bits.TrailingZeros64(((word+0x7676767676767676)|word)&0x8080808080808080) >> 3
+}
+
+// eightDigits is the number that eight bytes from 0 to 9 spell, the first being the lowest: pairs, then fours, then all.
+func eightDigits(word uint64) uint64 {
+	word = word*10 + word>>8
+	return ((word&0x000000FF000000FF)*0x000F424000000064 + (word>>16&0x000000FF000000FF)*0x0000271000000001) >> 32
+}

@@ -1,0 +1,46 @@
+package exposition
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+)
+
+// TestPlainNumbers holds the quick way with numbers against Prometheus' own.
+func TestPlainNumbers(t *testing.T) {
+	check := func(text string) {
+		t.Helper()
+		b := append([]byte(text+"\n"), bytes.Repeat([]byte{'7'}, plainWindow)...)
+		v, n := parsePlain(b)
+		if n == 0 {
+			return // left to the other way
+		}
+		want, ok := parseValue([]byte(text))
+		if !ok || n != len(text)+1 || math.Float64bits(v) != math.Float64bits(want) {
+			t.Fatalf("%q is %v, %d bytes; want %v, %v", text, v, n, want, ok)
+		}
+	}
+	for _, text := range someNumbers {
+		check(text)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300_000 {
+		text := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
+		if at := r.IntN(len(text) + 6); at < len(text) {
+			text = text[:at] + "." + text[at:]
+		}
+		check(text)
+		mangled := []byte(text)
+		mangled[r.IntN(len(mangled))] = byte(r.IntN(256))
+		if bytes.IndexByte(mangled, '\n') < 0 {
+			check(string(mangled))
+		}
+	}
+	for _, quick := range []string{"0", "12345678", "1234567890123456", "1.0", "123456.789", "0.5"} {
+		if _, n := parsePlain(append([]byte(quick+"\n"), make([]byte, plainWindow)...)); n == 0 {
+			t.Errorf("%q is not read the quick way", quick)
+		}
+	}
+}
