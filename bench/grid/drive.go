@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // figures are what drive get says of a peer: milliseconds and megabytes.
@@ -32,13 +37,19 @@ func (b *bench) drive(ctx context.Context, into any, args ...string) error {
 	return json.Unmarshal([]byte(text), into)
 }
 
+// quiet waits until nothing else uses the machine.
+func (b *bench) quiet(ctx context.Context) error {
+	if b.noWait {
+		return nil
+	}
+	var idle struct{ Idle float64 }
+	return b.drive(ctx, &idle, "quiet", "-most", b.mostWait.String())
+}
+
 // measure asks a peer again and again once the machine is idle.
 func (b *bench) measure(ctx context.Context, p *peer, f *fleet) (m figures, err error) {
-	if !b.noWait {
-		var idle struct{ Idle float64 }
-		if err := b.drive(ctx, &idle, "quiet", "-most", b.mostWait.String()); err != nil {
-			return m, err
-		}
+	if err := b.quiet(ctx); err != nil {
+		return m, err
 	}
 	err = b.drive(ctx, &m, "get", "-url", p.url, "-pid", strconv.Itoa(p.pid()), "-fleet", strconv.Itoa(f.pid()), "-span", b.span.String())
 	if err == nil && (m.Error != "" || m.Fails > 0) {
@@ -49,16 +60,20 @@ func (b *bench) measure(ctx context.Context, p *peer, f *fleet) (m figures, err 
 
 // median is the measurement in the middle.
 func median(all []figures) figures {
-	all = slices.SortedFunc(slices.Values(all), func(a, b figures) int {
-		switch {
-		case a.Med < b.Med:
-			return -1
-		case a.Med > b.Med:
-			return 1
-		}
-		return 0
-	})
+	all = slices.SortedFunc(slices.Values(all), func(a, b figures) int { return cmp.Compare(a.Med, b.Med) })
 	return all[len(all)/2]
+}
+
+// cpuSeconds is the time that a process has spent, user and system.
+func cpuSeconds(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return math.NaN()
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / 100
 }
 
 // checked is what drive verify says of a page.

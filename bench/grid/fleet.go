@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // How the values of a fleet move.
@@ -78,12 +77,3 @@ func (f *fleet) writeTargets(dir string, instances int) error {
 }
 
 func instanceName(i int) string { return fmt.Sprintf("web%d:8000", i) }
-
-// addresses are the fleet's, as /sd/workers names them.
-func (f *fleet) addresses() string {
-	var all strings.Builder
-	for _, port := range f.Ports {
-		fmt.Fprintf(&all, "127.0.0.1:%d ", port)
-	}
-	return all.String()
-}

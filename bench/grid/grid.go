@@ -49,11 +49,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-func (b *bench) gridTable(ctx context.Context) (string, error) {
-	configs, err := b.configList()
-	if err != nil {
-		return "", err
-	}
+func (b *bench) gridTable(ctx context.Context, configs []config) (string, error) {
 	lines := map[string][]string{}
 	for _, c := range configs {
 		cells, f, err := b.column(ctx, c)

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,8 +38,8 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.configs, "config", "", "comma-separated `WORKERSxSERIES`, printed only (all five, written to -docs)")
-	flag.BoolVar(&o.quick, "quick", false, "8x1000 and 64x2000 where -config says nothing, 1s each without waiting, printed only")
+	flag.StringVar(&o.configs, "config", "", "comma-separated `WORKERSxSERIES`, of -scale also WORKERSxSERIESxINSTANCES; printed only (all of them, written to -docs)")
+	flag.BoolVar(&o.quick, "quick", false, "1s each without waiting, printed only; 8x1000 and 64x2000 where -config says nothing")
 	flag.BoolVar(&o.scale, "scale", false, "how cost grows with workers, series and instances, first scrapes and deploys")
 	flag.BoolVar(&o.noWait, "no-wait", false, "do not wait for an idle machine before each measurement")
 	flag.BoolVar(&o.expfmt, "expfmt", false, "the naive expfmt merge too")
@@ -71,15 +73,19 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		}
 	}()
 	b := &bench{options: o, dir: dir}
+	configs, err := parseConfigs(cmp.Or(o.configs, b.defaults()))
+	if err != nil {
+		return err
+	}
 	if err := b.build(ctx); err != nil {
 		return err
 	}
 	name, text := "grid", ""
 	if o.scale {
 		name = "scale"
-		text, err = b.scaleTables(ctx)
+		text, err = b.scaleTable(ctx, configs)
 	} else {
-		text, err = b.gridTable(ctx)
+		text, err = b.gridTable(ctx, configs)
 	}
 	if err != nil {
 		return err
@@ -101,26 +107,48 @@ type bench struct {
 
 func (b *bench) bin(name string) string { return filepath.Join(b.dir, "bin", name) }
 
-// config is a fleet's size.
-type config struct{ workers, series int }
-
-func (c config) String() string { return fmt.Sprintf("%dx%d", c.workers, c.series) }
-
-func (b *bench) configList() (list []config, err error) {
-	names := b.configs
+// defaults are the configurations of a run that names none.
+func (b *bench) defaults() string {
 	switch {
-	case names != "":
 	case b.quick:
-		names = "8x1000,64x2000"
-	default:
-		names = "8x1000,16x5000,64x2000,64x10000,256x1000"
+		return "8x1000,64x2000"
+	case b.scale:
+		return "8x500,32x500,128x500,512x500,1024x500,16x100,16x1000,16x10000,16x50000,64x2000,64x10000," +
+			"1000x100,1000x100x10,1000x100x100,1000x100x1000"
 	}
-	for name := range strings.SplitSeq(names, ",") {
-		var c config
-		if n, err := fmt.Sscanf(name, "%dx%d", &c.workers, &c.series); n != 2 || err != nil || c.workers < 1 || c.series < 1 {
-			return nil, fmt.Errorf("configuration %q: want WORKERSxSERIES", name)
+	return "8x1000,16x5000,64x2000,64x10000,256x1000"
+}
+
+// config is a fleet's size, and over how many instances of the product it is spread.
+type config struct{ workers, series, instances int }
+
+func (c config) String() string {
+	if c.instances > 1 {
+		return fmt.Sprintf("%dx%d in %d instances", c.workers, c.series, c.instances)
+	}
+	return fmt.Sprintf("%dx%d", c.workers, c.series)
+}
+
+// parseConfigs reads WORKERSxSERIES, or WORKERSxSERIESxINSTANCES, with commas between.
+func parseConfigs(text string) (list []config, err error) {
+	for name := range strings.SplitSeq(text, ",") {
+		var n []int
+		for part := range strings.SplitSeq(name, "x") {
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 1 {
+				n = nil
+				break
+			}
+			n = append(n, i)
 		}
-		list = append(list, c)
+		switch len(n) {
+		case 2:
+			list = append(list, config{n[0], n[1], 1})
+		case 3:
+			list = append(list, config{n[0], n[1], n[2]})
+		default:
+			return nil, fmt.Errorf("configuration %q: want WORKERSxSERIES, or with xINSTANCES", name)
+		}
 	}
 	return list, nil
 }

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -72,37 +72,38 @@ func (p *peer) merged(instance int) string {
 	return p.base + "/merged?job=webapp&instance=" + instanceName(instance)
 }
 
-// await returns once the product has the fleet, and nobody else, as its workers.
+// await returns once the product knows the whole fleet. Workers that went stay until a round has missed them.
 func (p *peer) await(ctx context.Context, f *fleet) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	want := strings.Fields(f.addresses())
-	slices.Sort(want)
 	for {
-		got, err := p.workers(ctx)
-		if err == nil && slices.Equal(got, want) {
+		known, err := p.workers(ctx)
+		missing := slices.ContainsFunc(f.Ports, func(port int) bool { return !known["127.0.0.1:"+strconv.Itoa(port)] })
+		if err == nil && !missing {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait until the product knows %d workers, it knows %d: %w", len(want), len(got), errors.Join(err, ctx.Err()))
+			return fmt.Errorf("wait until the product knows %d workers, it knows %d: %w", len(f.Ports), len(known), errors.Join(err, ctx.Err()))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func (p *peer) workers(ctx context.Context) (all []string, err error) {
+func (p *peer) workers(ctx context.Context) (map[string]bool, error) {
 	text, err := fetch(ctx, p.base+"/sd/workers")
 	if err != nil {
 		return nil, err
 	}
 	var groups []struct{ Targets []string }
 	err = json.Unmarshal(text, &groups)
+	known := map[string]bool{}
 	for _, g := range groups {
-		all = append(all, g.Targets...)
+		for _, target := range g.Targets {
+			known[target] = true
+		}
 	}
-	slices.Sort(all)
-	return all, err
+	return known, err
 }
 
 var client = &http.Client{Timeout: time.Minute}

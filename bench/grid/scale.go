@@ -3,6 +3,146 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
 )
 
-func (b *bench) scaleTables(context.Context) (string, error) { return "", errors.New("not yet") }
+func (b *bench) scaleTable(ctx context.Context, configs []config) (string, error) {
+	table := [][]string{{"", "floor", "steady round", "CPU, a sample", "peak RSS", "first round", "deploy", "round after"}}
+	for _, c := range configs {
+		r, err := b.scaleRow(ctx, c)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", c, err)
+		}
+		table = append(table, r)
+		fmt.Fprintln(os.Stderr, r)
+	}
+	return markdown(table), nil
+}
+
+func (b *bench) scaleRow(ctx context.Context, c config) ([]string, error) {
+	f, err := b.startFleet(ctx, c, growing, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { f.stop() }()
+	if err := b.quiet(ctx); err != nil {
+		return nil, err
+	}
+	floor, err := b.floorOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	firsts, p, err := b.firstRounds(ctx, c, f)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	steady, err := ask(ctx, p, c.instances)
+	if err != nil {
+		return nil, err
+	}
+	var deploys, after []float64
+	for seed := range deployed {
+		next, err := b.startFleet(ctx, c, growing, seed+2)
+		if err != nil {
+			return nil, err
+		}
+		f.stop()
+		f = next
+		if err := errors.Join(f.writeTargets(p.dir, c.instances), p.await(ctx, f)); err != nil {
+			return nil, err
+		}
+		for _, times := range []*[]float64{&deploys, &after} {
+			t, err := p.round(ctx, c.instances)
+			if err != nil {
+				return nil, err
+			}
+			*times = append(*times, t)
+		}
+	}
+	times := func(all []float64) string {
+		return fmt.Sprintf("%s ms, %sx", number(mid(all)), number(mid(all)/steady.Med))
+	}
+	return []string{
+		c.String(), number(floor.Med) + " ms", fmt.Sprintf("%s ms, %sx", number(steady.Med), number(steady.Med/floor.Med)),
+		fmt.Sprintf("%s ms, %.0f ns", number(steady.CPU), steady.CPU*1e6/float64(f.Samples)), fmt.Sprintf("%.0f MB", steady.RSS),
+		times(firsts), times(deploys), times(after),
+	}, nil
+}
+
+// deployed is how often all workers are replaced, and how often a first round is seen.
+const deployed = 3
+
+func (b *bench) floorOf(ctx context.Context, f *fleet) (figures, error) {
+	p, err := b.startNaive(ctx, "floor-raw", f)
+	if err != nil {
+		return figures{}, err
+	}
+	defer p.stop()
+	return ask(ctx, p, 1)
+}
+
+// firstRounds times the first round of new federators and keeps the last of them.
+func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []float64, p *peer, err error) {
+	for len(times) < deployed {
+		if p != nil {
+			p.stop()
+		}
+		if p, err = b.startProduct(ctx, f, c.instances); err != nil {
+			return nil, nil, err
+		}
+		t, err := p.round(ctx, c.instances)
+		if err != nil {
+			p.stop()
+			return nil, nil, err
+		}
+		times = append(times, t)
+	}
+	return times, p, nil
+}
+
+// round asks for the page of each instance, one after another, and gives the milliseconds that all took.
+func (p *peer) round(ctx context.Context, instances int) (float64, error) {
+	start := time.Now()
+	for i := range instances {
+		url := p.url
+		if instances > 1 {
+			url = p.merged(i)
+		}
+		if _, err := fetch(ctx, url); err != nil {
+			return 0, fmt.Errorf("%w: %s", err, p.tail())
+		}
+	}
+	return time.Since(start).Seconds() * 1e3, nil
+}
+
+// ask measures steady rounds.
+func ask(ctx context.Context, p *peer, instances int) (m figures, err error) {
+	var times []float64
+	var before float64
+	for start := time.Now(); len(times) < 8 || time.Since(start) < time.Second; {
+		if len(times) == 3 { // the first have warmed it up
+			before = cpuSeconds(p.pid())
+		}
+		t, err := p.round(ctx, instances)
+		if err != nil {
+			return m, err
+		}
+		times = append(times, t)
+	}
+	m.CPU = (cpuSeconds(p.pid()) - before) * 1e3 / float64(len(times)-3)
+	m.Med = mid(times[3:])
+	var kB float64
+	_, err = fmt.Sscanf(field("/proc/"+strconv.Itoa(p.pid())+"/status", "VmHWM"), "%f", &kB)
+	m.RSS = kB / 1024
+	return m, err
+}
+
+func mid(all []float64) float64 {
+	all = slices.Sorted(slices.Values(all))
+	return all[len(all)/2]
+}
