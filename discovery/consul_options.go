@@ -64,6 +64,9 @@ func (o *ConsulOptions) Validate() error {
 	if strings.TrimSpace(o.Server) == "" {
 		return errors.New("server: is empty (default localhost:8500)")
 	}
+	if scheme, _, ok := strings.Cut(o.Server, "://"); ok && scheme != "http" && scheme != "https" && scheme != "unix" {
+		return fmt.Errorf("server: its scheme is %q, not http, https or unix", scheme)
+	}
 	if o.Scheme != "http" && o.Scheme != "https" {
 		return fmt.Errorf("scheme: %q is neither http nor https", o.Scheme)
 	}

@@ -80,6 +80,7 @@ func TestOptionErrors(t *testing.T) {
 		}
 	}
 	f(`consul_sd_configs: [{server: ""}]`, "consul_sd_configs[0]: server: is empty")
+	f(`consul_sd_configs: [{server: "ftp://a:1"}]`, `server: its scheme is "ftp", not http, https or unix`)
 	f(`consul_sd_configs: [{}, {scheme: ftp}]`, "consul_sd_configs[1]: scheme: ")
 	f(`consul_sd_configs: [{username: a, basic_auth: {username: b}}]`, "basic_auth is set too")
 	f(`consul_sd_configs: [{token: a, authorization: {credentials: b}}]`, "authorization or oauth2")

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/fedscrape/fedscrape/config"
+	"github.com/fedscrape/fedscrape/discovery"
 )
 
 func configFlag() cli.Flag {
@@ -41,6 +42,9 @@ func check(c *cli.Context) error {
 	file := c.String("config.file")
 	cfg, err := config.Load(file)
 	if err == nil {
+		err = checkClients(file, cfg)
+	}
+	if err == nil {
 		for _, w := range cfg.Warnings {
 			_, _ = fmt.Fprintf(c.App.ErrWriter, "%s: warning: %s\n", file, w)
 		}
@@ -56,4 +60,25 @@ func check(c *cli.Context) error {
 		err = errors.Join(err, webErr)
 	}
 	return err
+}
+
+// checkClients makes the HTTP clients that serve would: files that they need may be missing.
+func checkClients(file string, cfg *config.Config) error {
+	jobs, err := federatorJobs(cfg)
+	for _, job := range jobs {
+		job.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, job := range cfg.Jobs {
+		for _, consul := range job.Discovery.Consul {
+			_, release, err := discovery.ConnectConsul(consul)
+			if err != nil {
+				return fmt.Errorf("%s: job %q: set up the client of consul at %s: %w", file, job.JobName, consul.Server, err)
+			}
+			release()
+		}
+	}
+	return nil
 }

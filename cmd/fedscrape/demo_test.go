@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -27,6 +28,7 @@ func startDemo(t *testing.T, workers int) *demoProcess {
 	t.Helper()
 	d := &demoProcess{ended: make(chan error, 1)}
 	d.Cmd = exec.Command("fedscrape", "demo", "--web.listen-address=127.0.0.1:0", "--workers="+strconv.Itoa(workers))
+	d.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // one that is killed leaves its ledger
 	d.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	d.Stderr, d.WaitDelay = &d.stderr, 10*time.Second
 	stdout, err := d.StdoutPipe()

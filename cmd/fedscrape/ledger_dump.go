@@ -33,6 +33,9 @@ func dump(c *cli.Context) (err error) {
 	if err := noArguments(c); err != nil {
 		return err
 	}
+	if c.String("ledger.path") == "" {
+		return usagef("--ledger.path is missing")
+	}
 	dir, err := os.MkdirTemp("", "fedscrape-dump-")
 	if err != nil {
 		return fmt.Errorf("make a directory for a copy of the ledger: %w", err)

@@ -75,6 +75,9 @@ func newMerger(c *cli.Context) (*merger, error) {
 	if len(m.inputs)+len(m.departed) == 0 {
 		return nil, usagef("nothing to merge: name files, URLs, or - for standard input")
 	}
+	if standardInputs(m.departed)+standardInputs(m.inputs) > 1 {
+		return nil, usagef("standard input (-) can be read once only")
+	}
 	switch format := c.String("format"); format {
 	case "text":
 		m.encoding = exposition.Negotiate("text/plain;version=0.0.4;escaping=allow-utf-8")
@@ -98,13 +101,22 @@ func newMerger(c *cli.Context) (*merger, error) {
 	return m, nil
 }
 
+func standardInputs(inputs []string) (n int) {
+	for _, input := range inputs {
+		if input == "-" {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *merger) modes(fallback string, rules []string) (err error) {
 	if m.options.DefaultGaugeMode, err = merge.ParseMode(fallback); err != nil {
 		return usagef("--default-gauge-mode: %w", err)
 	}
 	for _, rule := range rules {
 		at := strings.LastIndexByte(rule, '=')
-		if at < 0 {
+		if at <= 0 {
 			return usagef("--gauge-mode %q: want NAME=MODE", rule)
 		}
 		mode, err := merge.ParseMode(rule[at+1:])
