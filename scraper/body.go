@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/http"
 	"strings"
 )
 
@@ -19,6 +18,9 @@ const maxRest = 4096
 type body struct {
 	r   io.Reader
 	err error
+
+	wire wire
+	sent limited
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -33,7 +35,9 @@ func (b *body) Read(p []byte) (int, error) {
 // finish looks for the end of the body, so that net/http keeps the connection, and tells what cut it short where the
 // handler did not get to know or did not mind.
 func (b *body) finish() error {
-	_, _ = io.CopyN(io.Discard, b, maxRest) // its error stays in b
+	if b.err == nil {
+		_, _ = io.CopyN(io.Discard, b, maxRest) // its error stays in b
+	}
 	if e, ok := errors.AsType[*Error](b.err); ok {
 		return e
 	}
@@ -41,17 +45,21 @@ func (b *body) finish() error {
 }
 
 // newBody puts the limits around a body: as sent, decoded, and in time.
-func (c *Client) newBody(ctx context.Context, limit deadline, resp *http.Response) (*body, error) {
+func (c *Client) newBody(ctx context.Context, limit deadline, a *answer) (*body, error) {
 	size := c.options.BodySizeLimit
-	if size > 0 && resp.ContentLength > int64(size) {
+	if size > 0 && a.length > int64(size) {
 		return nil, tooLarge(size, "")
 	}
-	sent := newLimited(&wire{ctx, limit, resp.Body}, size, "")
-	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
+	b := &body{wire: wire{ctx, limit, a.body}}
+	b.sent = newLimited(&b.wire, size, "")
+	b.r = &b.sent
+	switch encoding := strings.ToLower(strings.TrimSpace(a.encoding)); encoding {
 	case "", "identity":
-		return &body{r: sent}, nil
+		return b, nil
 	case "gzip", "x-gzip":
-		return &body{r: newLimited(&gunzip{sent: sent}, size, " decoded")}, nil
+		decoded := newLimited(&gunzip{sent: &b.sent}, size, " decoded")
+		b.r = &decoded
+		return b, nil
 	default:
 		return nil, &Error{ResultParse, fmt.Errorf("body has Content-Encoding %q, which was not asked for", shorten(encoding))}
 	}
@@ -80,14 +88,15 @@ func isEnd(err error) bool { return err == io.EOF } //nolint:errorlint // as sai
 type limited struct {
 	r    io.Reader
 	left int64
-	err  *Error
+	size Bytes
+	what string
 }
 
-func newLimited(r io.Reader, size Bytes, what string) *limited {
+func newLimited(r io.Reader, size Bytes, what string) limited {
 	if size == 0 {
-		return &limited{r: r, left: math.MaxInt64 - 1}
+		return limited{r: r, left: math.MaxInt64 - 1}
 	}
-	return &limited{r: r, left: int64(size), err: tooLarge(size, what)}
+	return limited{r, int64(size), size, what}
 }
 
 func tooLarge(size Bytes, what string) *Error {
@@ -101,7 +110,7 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	n, err := l.r.Read(p)
 	if int64(n) > l.left {
-		return int(l.left), l.err
+		return int(l.left), tooLarge(l.size, l.what)
 	}
 	l.left -= int64(n)
 	return n, err

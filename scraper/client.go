@@ -29,6 +29,7 @@ const (
 type Client struct {
 	options Options
 	http    *http.Client
+	plain   *plain // nil where the options ask for more than it does
 	accept  string
 }
 
@@ -45,7 +46,11 @@ func NewClient(o Options) (*Client, error) {
 	if o.HTTPClient.FollowRedirects {
 		client.CheckRedirect = checkRedirect
 	}
-	return &Client{options: o, http: client, accept: acceptHeader(o.ScrapeProtocols)}, nil
+	c := &Client{options: o, http: client, accept: acceptHeader(o.ScrapeProtocols)}
+	if isPlain(o.HTTPClient) {
+		c.plain = &plain{request: c.plainRequest}
+	}
+	return c, nil
 }
 
 func userAgent() string {
@@ -63,13 +68,23 @@ func checkRedirect(_ *http.Request, via []*http.Request) error {
 }
 
 // Close ends the connections that are kept for the next scrape. Scrapes that run are not touched.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	if c.plain != nil {
+		c.plain.idle.close()
+	}
+}
 
 // Fetch asks url once and gives a good answer to handle, which reads its body. timeout bounds the whole, body
 // included; 0 is the job's scrape_timeout. The error is an *Error, or handle's own as it is.
 func (c *Client) Fetch(ctx context.Context, url string, timeout time.Duration, handle func(*Response) error) error {
 	limit := c.deadline(timeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit.timeout, errDeadline)
+	if c.plain != nil {
+		if t := c.plain.target(url, limit.timeout); t != nil {
+			return c.fetchPlain(ctx, t, limit, handle)
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, limit.end)
 	defer cancel()
 	req, err := c.request(ctx, url, limit.timeout)
 	if err != nil {
@@ -81,7 +96,16 @@ func (c *Client) Fetch(ctx context.Context, url string, timeout time.Duration, h
 		return failure(ctx, limit, "no answer", ResultRefused, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return c.receive(ctx, limit, resp, handle)
+	return c.receive(ctx, limit, newAnswer(resp), handle)
+}
+
+func (c *Client) fetchPlain(ctx context.Context, t *target, limit deadline, handle func(*Response) error) error {
+	x, err := c.plain.ask(ctx, t, limit)
+	if err != nil {
+		return failure(ctx, limit, "no answer", ResultRefused, err)
+	}
+	defer x.close()
+	return c.receive(ctx, limit, x.answer(), handle)
 }
 
 func (c *Client) request(ctx context.Context, url string, timeout time.Duration) (*http.Request, error) {
@@ -99,35 +123,65 @@ func (c *Client) request(ctx context.Context, url string, timeout time.Duration)
 	return req, nil
 }
 
-func (c *Client) receive(
-	ctx context.Context, limit deadline, resp *http.Response, handle func(*Response) error,
-) error {
-	if err := checkStatus(resp.StatusCode); err != nil {
+// plainRequest has what promconfig adds to a request on its way as well.
+func (c *Client) plainRequest(ctx context.Context, url string, timeout time.Duration) (*http.Request, error) {
+	req, err := c.request(ctx, url, timeout)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", userAgent())
+	addHeaders(req.Header, c.options.HTTPClient.HTTPHeaders)
+	return req, nil
+}
+
+// answer is what a response says, whoever read it.
+type answer struct {
+	status                        int
+	contentType, encoding, worker string
+	start                         float64
+	length                        int64 // of the body as sent; -1 where it was not told
+	told                          bool  // that the end of the body is known for sure
+	body                          io.Reader
+}
+
+func newAnswer(resp *http.Response) answer {
+	a := answer{
+		status:      resp.StatusCode,
+		contentType: resp.Header.Get("Content-Type"),
+		encoding:    resp.Header.Get("Content-Encoding"),
+		start:       startTime(resp.Header.Get("X-Fedscrape-Start")),
+		length:      resp.ContentLength,
+		// HTTP/2 ends each stream with a frame that says so.
+		told: resp.ContentLength >= 0 || resp.ProtoMajor > 1 || slices.Contains(resp.TransferEncoding, "chunked"),
+		body: resp.Body,
+	}
+	if id := resp.Header.Get("X-Fedscrape-Worker"); len(id) <= maxWorkerID {
+		a.worker = id
+	}
+	return a
+}
+
+func startTime(text string) float64 {
+	start, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || !(start > 0) || math.IsInf(start, 0) {
+		return 0
+	}
+	return start
+}
+
+func (c *Client) receive(ctx context.Context, limit deadline, a answer, handle func(*Response) error) error {
+	if err := checkStatus(a.status); err != nil {
 		return err
 	}
-	body, err := c.newBody(ctx, limit, resp)
+	body, err := c.newBody(ctx, limit, &a)
 	if err != nil {
 		return err
 	}
-	if err := handle(newResponse(resp, body)); err != nil {
+	err = handle(&Response{
+		ContentType: a.contentType, WorkerID: a.worker, StartTime: a.start, LengthTold: a.told, Body: body,
+	})
+	if err != nil {
 		return err
 	}
 	return body.finish()
-}
-
-func newResponse(resp *http.Response, body io.Reader) *Response {
-	r := &Response{
-		ContentType: resp.Header.Get("Content-Type"),
-		// HTTP/2 ends each stream with a frame that says so.
-		LengthTold: resp.ContentLength >= 0 || resp.ProtoMajor > 1 || slices.Contains(resp.TransferEncoding, "chunked"),
-		Body:       body,
-	}
-	if id := resp.Header.Get("X-Fedscrape-Worker"); len(id) <= maxWorkerID {
-		r.WorkerID = id
-	}
-	start, err := strconv.ParseFloat(strings.TrimSpace(resp.Header.Get("X-Fedscrape-Start")), 64)
-	if err == nil && start > 0 && !math.IsInf(start, 0) {
-		r.StartTime = start
-	}
-	return r
 }

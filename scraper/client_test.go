@@ -21,7 +21,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-func TestFetchAsksAsPrometheusDoes(t *testing.T) {
+func TestFetchAsksAsPrometheusDoes(t *testing.T) { overClients(t, testFetchAsksAsPrometheusDoes) }
+
+func testFetchAsksAsPrometheusDoes(t *testing.T, newClient maker) {
 	var header http.Header
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		header = r.Header
@@ -30,7 +32,7 @@ func TestFetchAsksAsPrometheusDoes(t *testing.T) {
 		w.Header().Set("X-Fedscrape-Start", "1700000000.25")
 		_, _ = fmt.Fprintln(w, "up 1")
 	})
-	page, r, err := get(newTestClient(t, nil), u, 2500*time.Millisecond)
+	page, r, err := get(newClient(t, nil), u, 2500*time.Millisecond)
 	if err != nil || page != "up 1\n" {
 		t.Fatalf("page %q, error %v", page, err)
 	}
@@ -51,14 +53,22 @@ func TestFetchAsksAsPrometheusDoes(t *testing.T) {
 }
 
 func TestFetchAsksForGzipOnlyWhereConfigured(t *testing.T) {
+	overClients(t, testFetchAsksForGzipOnlyWhereConfigured)
+}
+
+func testFetchAsksForGzipOnlyWhereConfigured(t *testing.T, newClient maker) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.Header.Get("Accept-Encoding")) })
-	page, _, err := get(newTestClient(t, func(o *Options) { o.EnableCompression = true }), u, 0)
+	page, _, err := get(newClient(t, func(o *Options) { o.EnableCompression = true }), u, 0)
 	if err != nil || page != "gzip" {
 		t.Errorf("asked for %q, error %v", page, err)
 	}
 }
 
 func TestFetchTellsWhetherTheLengthIsKnown(t *testing.T) {
+	overClients(t, testFetchTellsWhetherTheLengthIsKnown)
+}
+
+func testFetchTellsWhetherTheLengthIsKnown(t *testing.T, newClient maker) {
 	for _, tt := range []struct {
 		name, answer string
 		told         bool
@@ -70,7 +80,7 @@ func TestFetchTellsWhetherTheLengthIsKnown(t *testing.T) {
 		{"http/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			page, r, err := get(newTestClient(t, nil), raw(t, tt.answer), 0)
+			page, r, err := get(newClient(t, nil), raw(t, tt.answer), 0)
 			if err != nil || page != "up 1\n" || r.LengthTold != tt.told {
 				t.Errorf("page %q, told %v (want %v), error %v", page, r.LengthTold, tt.told, err)
 			}
@@ -78,20 +88,24 @@ func TestFetchTellsWhetherTheLengthIsKnown(t *testing.T) {
 	}
 }
 
-func TestFetchTakesOnlyGoodHeaders(t *testing.T) {
+func TestFetchTakesOnlyGoodHeaders(t *testing.T) { overClients(t, testFetchTakesOnlyGoodHeaders) }
+
+func testFetchTakesOnlyGoodHeaders(t *testing.T, newClient maker) {
 	for _, start := range []string{"", "NaN", "Inf", "-5", "soon", "1e999"} {
 		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Fedscrape-Start", start)
 			w.Header().Set("X-Fedscrape-Worker", strings.Repeat("x", 2000))
 		})
-		_, r, err := get(newTestClient(t, nil), u, 0)
+		_, r, err := get(newClient(t, nil), u, 0)
 		if err != nil || r.StartTime != 0 || r.WorkerID != "" {
 			t.Errorf("start %q: got %v and a worker ID of %d bytes, error %v", start, r.StartTime, len(r.WorkerID), err)
 		}
 	}
 }
 
-func TestFetchStatus(t *testing.T) {
+func TestFetchStatus(t *testing.T) { overClients(t, testFetchStatus) }
+
+func testFetchStatus(t *testing.T, newClient maker) {
 	for code, want := range map[int]string{
 		500: "server returned HTTP status 500 Internal Server Error",
 		204: "server returned HTTP status 204 No Content",
@@ -103,7 +117,7 @@ func TestFetchStatus(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(code)
 		})
-		_, _, err := get(newTestClient(t, nil), u, 0)
+		_, _, err := get(newClient(t, nil), u, 0)
 		f(t, err, ResultHTTPStatus, want)
 	}
 }
@@ -127,10 +141,12 @@ func TestFetchFollowsRedirectsWhereConfigured(t *testing.T) {
 	f(t, err, ResultHTTPStatus, "gave up after 10 redirects")
 }
 
-func TestFetchRefused(t *testing.T) {
+func TestFetchRefused(t *testing.T) { overClients(t, testFetchRefused) }
+
+func testFetchRefused(t *testing.T, newClient maker) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	c := newTestClient(t, nil)
+	c := newClient(t, nil)
 	for _, tt := range []struct{ name, url, text string }{
 		{"nobody listens", closed.URL, "connection refused"},
 		{"closes without a word", raw(t, ""), "connection closed too early"},
@@ -178,9 +194,13 @@ func TestFetchKeepsSecretsOutOfErrors(t *testing.T) {
 }
 
 func TestFetchPassesTheHandlersErrorOn(t *testing.T) {
+	overClients(t, testFetchPassesTheHandlersErrorOn)
+}
+
+func testFetchPassesTheHandlersErrorOn(t *testing.T, newClient maker) {
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "page") })
 	want := errors.New("line 3: expected a number")
-	err := newTestClient(t, nil).Fetch(context.Background(), u, 0, func(*Response) error { return want })
+	err := newClient(t, nil).Fetch(context.Background(), u, 0, func(*Response) error { return want })
 	if err != want { //nolint:errorlint // as it is
 		t.Errorf("got %v", err)
 	}
@@ -189,22 +209,26 @@ func TestFetchPassesTheHandlersErrorOn(t *testing.T) {
 	}
 }
 
-func TestFetchGivenUpByTheCaller(t *testing.T) {
+func TestFetchGivenUpByTheCaller(t *testing.T) { overClients(t, testFetchGivenUpByTheCaller) }
+
+func testFetchGivenUpByTheCaller(t *testing.T, newClient maker) {
 	asked := make(chan struct{})
 	u := serveRaw(t, func(_ net.Conn, quit <-chan struct{}) { close(asked); <-quit })
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-asked; cancel() }()
-	err := newTestClient(t, nil).Fetch(ctx, u, 0, func(*Response) error { return nil })
+	err := newClient(t, nil).Fetch(ctx, u, 0, func(*Response) error { return nil })
 	f(t, err, ResultTimeout, "no answer before the scrape was given up: context canceled")
 	if !errors.Is(err, context.Canceled) {
 		t.Error("not context.Canceled")
 	}
 }
 
-func TestFetchKeepsConnections(t *testing.T) {
-	var conns atomic.Int32
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/gzip" {
+func TestFetchKeepsConnections(t *testing.T) { overClients(t, testFetchKeepsConnections) }
+
+func testFetchKeepsConnections(t *testing.T, newClient maker) {
+	var conns, asked atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1)%2 == 0 {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(gzipped([]byte("up 1\n")))
 			return
@@ -218,9 +242,9 @@ func TestFetchKeepsConnections(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	c := newTestClient(t, nil)
-	for i := range 10 {
-		if _, _, err := get(c, s.URL+[]string{"/", "/gzip"}[i%2], 0); err != nil {
+	c := newClient(t, nil)
+	for range 10 {
+		if _, _, err := get(c, s.URL, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,6 +259,10 @@ func TestFetchKeepsConnections(t *testing.T) {
 }
 
 func TestFetchReusesAfterAHandlerThatStopsAtThePagesEnd(t *testing.T) {
+	overClients(t, testFetchReusesAfterAHandlerThatStopsAtThePagesEnd)
+}
+
+func testFetchReusesAfterAHandlerThatStopsAtThePagesEnd(t *testing.T, newClient maker) {
 	var conns atomic.Int32
 	u := serveRaw(t, func(conn net.Conn, _ <-chan struct{}) {
 		conns.Add(1)
@@ -245,7 +273,7 @@ func TestFetchReusesAfterAHandlerThatStopsAtThePagesEnd(t *testing.T) {
 			}
 		}
 	})
-	c := newTestClient(t, nil)
+	c := newClient(t, nil)
 	for range 3 {
 		err := c.Fetch(context.Background(), u, 0, func(r *Response) error {
 			_, err := io.ReadFull(r.Body, make([]byte, 6))
@@ -285,10 +313,14 @@ fedscrape_scrapes_total{job="webapp",result="timeout"} 1
 }
 
 func TestFetchTimeoutIsThatOfTheJobAtMost(t *testing.T) {
+	overClients(t, testFetchTimeoutIsThatOfTheJobAtMost)
+}
+
+func testFetchTimeoutIsThatOfTheJobAtMost(t *testing.T, newClient maker) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"))
 	})
-	c := newTestClient(t, func(o *Options) { o.ScrapeTimeout = model.Duration(3 * time.Second) })
+	c := newClient(t, func(o *Options) { o.ScrapeTimeout = model.Duration(3 * time.Second) })
 	for timeout, want := range map[time.Duration]string{0: "3", time.Minute: "3", time.Second: "1"} {
 		if page, _, err := get(c, u, timeout); err != nil || page != want {
 			t.Errorf("timeout %v: asked with %q, want %q, error %v", timeout, page, want, err)

@@ -9,6 +9,13 @@
 //
 // # The limits
 //
-// Headers are bounded by net/http (10 MB), bodies by body_size_limit, both as sent and as decoded. What a body says is
-// not looked at: sample_limit and the label limits are kept by whoever reads it.
+// Headers are bounded (64 KB, or net/http's 10 MB), bodies by body_size_limit, both as sent and as decoded. What a body
+// says is not looked at: sample_limit and the label limits are kept by whoever reads it.
+//
+// # The two clients
+//
+// What a job's options leave at plain http is asked by a client of our own, which reads a body from the connection into
+// its reader's memory. TLS, authentication, proxies, redirects and header files are net/http's. Both send the same bytes
+// and understand the same answers; FuzzResponse knows the one exception: of our own, a header whose name has a space
+// in it fails the scrape, where net/http does not see the header.
 package scraper

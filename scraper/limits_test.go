@@ -9,11 +9,14 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-func TestFetchDeadline(t *testing.T) {
+func TestFetchDeadline(t *testing.T) { overClients(t, testFetchDeadline) }
+
+func testFetchDeadline(t *testing.T, newClient maker) {
 	const timeout = 200 * time.Millisecond
 	hang := func(conn net.Conn, head string, quit <-chan struct{}) { _, _ = io.WriteString(conn, head); <-quit }
 	for _, tt := range []struct {
@@ -51,7 +54,7 @@ func TestFetchDeadline(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			u := serveRaw(t, tt.talk)
 			start := time.Now()
-			_, _, err := get(newTestClient(t, nil), u, timeout)
+			_, _, err := get(newClient(t, nil), u, timeout)
 			f(t, err, ResultTimeout, tt.text+" within 200ms (scrape_timeout of the Prometheus that asked)")
 			if took := time.Since(start); took < timeout || took > 3*time.Second {
 				t.Errorf("took %v", took)
@@ -60,9 +63,11 @@ func TestFetchDeadline(t *testing.T) {
 	}
 }
 
-func TestFetchDeadlineOfTheJob(t *testing.T) {
+func TestFetchDeadlineOfTheJob(t *testing.T) { overClients(t, testFetchDeadlineOfTheJob) }
+
+func testFetchDeadlineOfTheJob(t *testing.T, newClient maker) {
 	u := serveRaw(t, func(_ net.Conn, quit <-chan struct{}) { <-quit })
-	c := newTestClient(t, func(o *Options) { o.ScrapeTimeout = 50e6 })
+	c := newClient(t, func(o *Options) { o.ScrapeTimeout = 50e6 })
 	_, _, err := get(c, u, 0)
 	f(t, err, ResultTimeout, "no answer within 50ms (scrape_timeout)")
 }
@@ -81,12 +86,14 @@ func endless(t *testing.T, head string) (url string, sent <-chan int) {
 	}), done
 }
 
-func TestFetchBodySizeLimit(t *testing.T) {
+func TestFetchBodySizeLimit(t *testing.T) { overClients(t, testFetchBodySizeLimit) }
+
+func testFetchBodySizeLimit(t *testing.T, newClient maker) {
 	const told = "HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n"
 	const untold = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 	for _, head := range []string{told, untold} {
 		u, sent := endless(t, head)
-		c := newTestClient(t, func(o *Options) { o.BodySizeLimit = 1 << 20 })
+		c := newClient(t, func(o *Options) { o.BodySizeLimit = 1 << 20 })
 		page, _, err := get(c, u, 0)
 		f(t, err, ResultTooLarge, "body larger than body_size_limit (1MB)")
 		if len(page) > 1<<20 || head == told && page != "" { // a length that is told is refused before a byte is read
@@ -98,7 +105,9 @@ func TestFetchBodySizeLimit(t *testing.T) {
 	}
 }
 
-func TestFetchBodySizeLimitIsExact(t *testing.T) {
+func TestFetchBodySizeLimitIsExact(t *testing.T) { overClients(t, testFetchBodySizeLimitIsExact) }
+
+func testFetchBodySizeLimitIsExact(t *testing.T, newClient maker) {
 	const size = 100_000
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/gzip" {
@@ -109,20 +118,22 @@ func TestFetchBodySizeLimitIsExact(t *testing.T) {
 		_, _ = fmt.Fprint(w, strings.Repeat("x", size))
 	})
 	for path, what := range map[string]string{"/": "", "/gzip": " decoded"} {
-		page, _, err := get(newTestClient(t, func(o *Options) { o.BodySizeLimit = size }), u+path, 0)
+		page, _, err := get(newClient(t, func(o *Options) { o.BodySizeLimit = size }), u+path, 0)
 		if err != nil || len(page) != size {
 			t.Errorf("%s: %d bytes, error %v", path, len(page), err)
 		}
-		_, _, err = get(newTestClient(t, func(o *Options) { o.BodySizeLimit = size - 1 }), u+path, 0)
+		_, _, err = get(newClient(t, func(o *Options) { o.BodySizeLimit = size - 1 }), u+path, 0)
 		f(t, err, ResultTooLarge, "body"+what+" larger than body_size_limit (99999B)")
-		page, _, err = get(newTestClient(t, func(o *Options) { o.BodySizeLimit = 0 }), u+path, 0)
+		page, _, err = get(newClient(t, func(o *Options) { o.BodySizeLimit = 0 }), u+path, 0)
 		if err != nil || len(page) != size {
 			t.Errorf("%s without a limit: %d bytes, error %v", path, len(page), err)
 		}
 	}
 }
 
-func TestFetchGzip(t *testing.T) {
+func TestFetchGzip(t *testing.T) { overClients(t, testFetchGzip) }
+
+func testFetchGzip(t *testing.T, newClient maker) {
 	page := []byte(strings.Repeat("reqs_total 1\n", 1000))
 	good := gzipped(page)
 	flipped := bytes.Clone(good)
@@ -147,7 +158,7 @@ func TestFetchGzip(t *testing.T) {
 				w.Header().Set("Content-Encoding", tt.encoding)
 				_, _ = w.Write(tt.body)
 			})
-			got, _, err := get(newTestClient(t, nil), u, 0)
+			got, _, err := get(newClient(t, nil), u, 0)
 			if tt.text != "" {
 				f(t, err, ResultParse, tt.text)
 			} else if err != nil || got != string(page) {
@@ -157,35 +168,43 @@ func TestFetchGzip(t *testing.T) {
 	}
 }
 
-func TestFetchGzipBomb(t *testing.T) {
-	bomb := gzipped(make([]byte, 64<<20)) // 64 KiB as sent
+var bomb = sync.OnceValue(func() []byte { return gzipped(make([]byte, 64<<20)) }) // 64 KiB as sent
+
+func TestFetchGzipBomb(t *testing.T) { overClients(t, testFetchGzipBomb) }
+
+func testFetchGzipBomb(t *testing.T, newClient maker) {
+	bomb := bomb()
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(bomb)
 	})
-	page, _, err := get(newTestClient(t, func(o *Options) { o.BodySizeLimit = 1 << 20 }), u, 0)
+	page, _, err := get(newClient(t, func(o *Options) { o.BodySizeLimit = 1 << 20 }), u, 0)
 	f(t, err, ResultTooLarge, "body decoded larger than body_size_limit (1MB)")
 	if len(page) > 1<<20 {
 		t.Errorf("handed out %d bytes", len(page))
 	}
 }
 
-func TestFetchGzipLimitAsSent(t *testing.T) {
+func TestFetchGzipLimitAsSent(t *testing.T) { overClients(t, testFetchGzipLimitAsSent) }
+
+func testFetchGzipLimitAsSent(t *testing.T, newClient maker) {
 	u, _ := endless(t, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"+string(gzipped(nil)[:10])+"\x00\xff\xff\x00\x00")
-	_, _, err := get(newTestClient(t, func(o *Options) { o.BodySizeLimit = 32 << 10 }), u, 0)
+	_, _, err := get(newClient(t, func(o *Options) { o.BodySizeLimit = 32 << 10 }), u, 0)
 	if ResultOf(err) != ResultTooLarge {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestFetchCutBodies(t *testing.T) {
+func TestFetchCutBodies(t *testing.T) { overClients(t, testFetchCutBodies) }
+
+func testFetchCutBodies(t *testing.T, newClient maker) {
 	for name, answer := range map[string]string{
 		"lying Content-Length": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nup 1\n",
 		"truncated chunk":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nup 1\n",
 		"no last chunk":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			page, r, err := get(newTestClient(t, nil), raw(t, answer), 0)
+			page, r, err := get(newClient(t, nil), raw(t, answer), 0)
 			f(t, err, ResultParse, "connection closed too early")
 			if page != "up 1\n" || !r.LengthTold {
 				t.Errorf("page %q, %+v", page, r)
@@ -195,8 +214,12 @@ func TestFetchCutBodies(t *testing.T) {
 }
 
 func TestFetchFailsWhereTheHandlerLooksAway(t *testing.T) {
+	overClients(t, testFetchFailsWhereTheHandlerLooksAway)
+}
+
+func testFetchFailsWhereTheHandlerLooksAway(t *testing.T, newClient maker) {
 	u := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nup 1\n")
-	err := newTestClient(t, nil).Fetch(context.Background(), u, 0, func(r *Response) error {
+	err := newClient(t, nil).Fetch(context.Background(), u, 0, func(r *Response) error {
 		_, _ = io.ReadAll(r.Body)
 		return nil
 	})
@@ -204,8 +227,12 @@ func TestFetchFailsWhereTheHandlerLooksAway(t *testing.T) {
 }
 
 func TestFetchBodyErrorSurvivesWrapping(t *testing.T) {
+	overClients(t, testFetchBodyErrorSurvivesWrapping)
+}
+
+func testFetchBodyErrorSurvivesWrapping(t *testing.T, newClient maker) {
 	u := raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nup 1\n")
-	err := newTestClient(t, nil).Fetch(context.Background(), u, 0, func(r *Response) error {
+	err := newClient(t, nil).Fetch(context.Background(), u, 0, func(r *Response) error {
 		_, err := io.ReadAll(r.Body)
 		return fmt.Errorf("line 2: %w", err)
 	})
@@ -214,8 +241,11 @@ func TestFetchBodyErrorSurvivesWrapping(t *testing.T) {
 	}
 }
 
-func TestFetchBoundsHeaders(t *testing.T) {
+func TestFetchBoundsHeaders(t *testing.T) { overClients(t, testFetchBoundsHeaders) }
+
+func testFetchBoundsHeaders(t *testing.T, newClient maker) {
 	u, _ := endless(t, "HTTP/1.1 200 OK\r\nX-Long: ")
-	_, _, err := get(newTestClient(t, nil), u, 0)
-	f(t, err, ResultTooLarge, "headers larger than 10MB")
+	c := newClient(t, nil)
+	_, _, err := get(c, u, 0)
+	f(t, err, ResultTooLarge, map[bool]string{false: "headers larger than 10MB", true: "headers larger than 64KB"}[c.plain != nil])
 }

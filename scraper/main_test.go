@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -31,6 +32,40 @@ func newTestClient(t *testing.T, change func(*Options)) *Client {
 	t.Cleanup(c.Close)
 	return c
 }
+
+// maker makes a client as newTestClient does.
+type maker func(t *testing.T, change func(*Options)) *Client
+
+// overClients holds net/http's client and our own to the same test.
+func overClients(t *testing.T, test func(t *testing.T, newClient maker)) {
+	t.Run("net/http", func(t *testing.T) { test(t, newNetHTTPClient) })
+	t.Run("plain", func(t *testing.T) { test(t, newPlainClient) })
+}
+
+func newNetHTTPClient(t *testing.T, change func(*Options)) *Client {
+	t.Helper()
+	c := newTestClient(t, change)
+	c.plain = nil
+	return c
+}
+
+// newPlainClient makes sure that it is our own client that is tested.
+func newPlainClient(t *testing.T, change func(*Options)) *Client {
+	t.Helper()
+	c := newTestClient(t, change)
+	if c.plain == nil {
+		t.Fatal("these options are not plain")
+	}
+	c.http = &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+		t.Errorf("%s went through net/http", r.URL)
+		return nil, errors.New("not plain")
+	})}
+	return c
+}
+
+type tripper func(*http.Request) (*http.Response, error)
+
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()

@@ -41,14 +41,16 @@ func TestFetchThroughAProxy(t *testing.T) {
 }
 
 // TestFetchDoesNotFollowRedirects: a worker that sends the federator elsewhere is no worker.
-func TestFetchDoesNotFollowRedirects(t *testing.T) {
+func TestFetchDoesNotFollowRedirects(t *testing.T) { overClients(t, testFetchDoesNotFollowRedirects) }
+
+func testFetchDoesNotFollowRedirects(t *testing.T, newClient maker) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/elsewhere" {
 			t.Error("it was followed")
 		}
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	})
-	if _, _, err := get(newTestClient(t, nil), u, 0); err == nil {
+	if _, _, err := get(newClient(t, nil), u, 0); err == nil {
 		t.Error("no error")
 	}
 }

@@ -17,22 +17,22 @@ import (
 // maxReason bounds what a worker can bring into an error: net/http quotes a malformed answer in full.
 const maxReason = 200
 
-// errDeadline tells the scrape's own deadline from one of the caller's context.
-var errDeadline = errors.New("deadline of the scrape")
-
-// deadline is how long a scrape may take, and whose limit that is.
+// deadline is how long a scrape may take, whose limit that is, and when it ends.
 type deadline struct {
 	timeout time.Duration
 	whose   string
+	end     time.Time
 }
 
 func (c *Client) deadline(timeout time.Duration) deadline {
 	own := time.Duration(c.options.ScrapeTimeout)
 	if timeout > 0 && timeout < own {
-		return deadline{timeout, "scrape_timeout of the Prometheus that asked"}
+		return deadline{timeout, "scrape_timeout of the Prometheus that asked", time.Now().Add(timeout)}
 	}
-	return deadline{own, "scrape_timeout"}
+	return deadline{own, "scrape_timeout", time.Now().Add(own)}
 }
+
+func (d deadline) passed() bool { return !time.Now().Before(d.end) }
 
 // failure says why a request or its body did not go through. missing is what the deadline cut; broken is the result
 // where the connection failed. Only where nobody listens the cause is syscall.ECONNREFUSED: such a worker is gone.
@@ -41,7 +41,7 @@ func failure(ctx context.Context, limit deadline, missing string, broken Result,
 		return e
 	}
 	switch {
-	case errors.Is(context.Cause(ctx), errDeadline):
+	case limit.passed():
 		return &Error{ResultTimeout, fmt.Errorf("%s within %v (%s)", missing, limit.timeout, limit.whose)}
 	case ctx.Err() != nil:
 		return &Error{ResultTimeout, fmt.Errorf("%s before the scrape was given up: %w", missing, ctx.Err())}

@@ -1,0 +1,182 @@
+package scraper
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// plain is an HTTP/1.1 client for what most workers are: http, on this host or network, without anything between. Of
+// net/http's client, two goroutines a connection and a copy of every body cost more than reading does. It asks and
+// understands as net/http does, which a fuzz test holds it to; whatever net/http has beyond that stays with net/http.
+// It has no goroutine of its own: the caller's deadline is the connection's. It is safe for concurrent use.
+type plain struct {
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // of tests; nil dials as net/http does
+	// request is what net/http would send.
+	request func(ctx context.Context, url string, timeout time.Duration) (*http.Request, error)
+	idle    pool
+}
+
+// ask sends the request and reads the answer's head. A kept connection that the worker closed meanwhile says nothing
+// about the worker: then it is asked once more, on a new one.
+func (p *plain) ask(ctx context.Context, t *target, limit deadline) (*exchange, error) {
+	text, err := p.question(t, limit.timeout)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c := p.idle.take(t); c != nil {
+		x := newExchange(ctx, p, t, c, limit)
+		err := x.start(text)
+		if err == nil {
+			return x, nil
+		}
+		x.close()
+		if c.heard || ctx.Err() != nil || limit.passed() {
+			return nil, err
+		}
+	}
+	c, err := p.connect(ctx, t.address, limit)
+	if err != nil {
+		return nil, err
+	}
+	x := newExchange(ctx, p, t, c, limit)
+	if err := x.start(text); err != nil {
+		x.close()
+		return nil, err
+	}
+	return x, nil
+}
+
+func (p *plain) connect(ctx context.Context, address string, limit deadline) (*conn, error) {
+	dial := p.dial
+	if dial == nil {
+		dial = (&net.Dialer{Deadline: limit.end}).DialContext
+	}
+	c, err := dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(c), nil
+}
+
+// exchange is one request and its answer. It belongs to one goroutine.
+type exchange struct {
+	owner  *plain
+	target *target
+	conn   *conn
+	stop   func() bool // ends the watch over the context
+	ended  bool        // the body was read to its end
+
+	source source
+	head   head
+	left   int64 // of a body whose length was told
+	chunks chunks
+}
+
+// newExchange makes the scrape's end the connection's: nothing that is read or written waits longer.
+func newExchange(ctx context.Context, p *plain, t *target, c *conn, limit deadline) *exchange {
+	x := &exchange{owner: p, target: t, conn: c}
+	c.heard = false
+	_ = c.SetDeadline(limit.end) // where it cannot be set, reading fails as well
+	if ctx.Done() != nil {
+		x.stop = context.AfterFunc(ctx, c.interrupt)
+	}
+	x.source.open(c)
+	return x
+}
+
+func (x *exchange) start(question []byte) error {
+	if _, err := x.conn.Write(question); err != nil {
+		return err
+	}
+	if err := x.source.readHead(&x.head); err != nil {
+		return err
+	}
+	x.ready()
+	return nil
+}
+
+// ready makes the body readable, as the head says.
+func (x *exchange) ready() {
+	x.left = x.head.length
+	x.chunks.source = &x.source
+	x.ended = x.head.length == 0
+}
+
+// Read reads the body. It gives io.EOF at its end alone, together with the last bytes where that is known.
+func (x *exchange) Read(p []byte) (n int, err error) {
+	switch {
+	case x.ended:
+		return 0, io.EOF
+	case x.head.chunked:
+		n, err = x.chunks.Read(p)
+	case x.head.length >= 0:
+		n, err = x.readTold(p)
+	default:
+		n, err = x.source.Read(p)
+	}
+	x.ended = err == io.EOF //nolint:errorlint // the end itself, not a cause that wraps it
+	return n, err
+}
+
+func (x *exchange) readTold(p []byte) (int, error) {
+	if int64(len(p)) > x.left {
+		p = p[:x.left]
+	}
+	n, err := x.source.Read(p)
+	x.left -= int64(n)
+	switch {
+	case x.left == 0:
+		return n, io.EOF
+	case err == io.EOF: //nolint:errorlint // as above
+		return n, io.ErrUnexpectedEOF
+	default:
+		return n, err
+	}
+}
+
+// close ends the exchange. The connection is kept where the answer was read to its end and nothing came after it.
+func (x *exchange) close() {
+	kept := x.ended && !x.head.close && x.source.empty()
+	if x.stop != nil && !x.stop() {
+		kept = false // the watch may be about to interrupt it
+	}
+	x.source.close()
+	x.ended = true
+	if !kept {
+		_ = x.conn.Close()
+		return
+	}
+	x.owner.idle.put(x.target, x.conn)
+}
+
+// answer tells what came, in words that outlive the buffer.
+func (x *exchange) answer() answer {
+	h, c := &x.head, x.conn
+	a := answer{
+		status:      h.status,
+		contentType: again(&c.contentType, h.contentType.value),
+		length:      h.length,
+		told:        h.chunked || h.length >= 0,
+		encoding:    string(h.contentEncoding.value),
+		start:       startTime(string(h.start.value)),
+		body:        x,
+	}
+	if len(h.worker.value) <= maxWorkerID {
+		a.worker = again(&c.worker, h.worker.value)
+	}
+	return a
+}
+
+// again gives text as a string, the kept one where it says the same: a worker says the same each time.
+func again(kept *string, text []byte) string {
+	if *kept != string(text) {
+		*kept = string(text)
+	}
+	return *kept
+}
