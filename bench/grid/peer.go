@@ -106,7 +106,7 @@ func (p *peer) workers(ctx context.Context) (map[string]bool, error) {
 	return known, err
 }
 
-var client = &http.Client{Timeout: time.Minute}
+var client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: true}}
 
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -46,8 +48,8 @@ func (b *bench) scaleRow(ctx context.Context, c config) ([]string, error) {
 		return nil, err
 	}
 	var deploys, after []float64
-	for seed := range deployed {
-		next, err := b.startFleet(ctx, c, growing, seed+2)
+	for seed, began := 2, time.Now(); more(deploys, began); seed++ {
+		next, err := b.startFleet(ctx, c, growing, seed)
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +76,13 @@ func (b *bench) scaleRow(ctx context.Context, c config) ([]string, error) {
 	}, nil
 }
 
-// deployed is how often all workers are replaced, and how often a first round is seen.
-const deployed = 3
+// atOnce is how many pages are asked for at once.
+const atOnce = 16
+
+// more tells whether to see one more first round or deploy: three, one where they take long.
+func more(times []float64, began time.Time) bool {
+	return len(times) == 0 || len(times) < 3 && time.Since(began) < 5*time.Second
+}
 
 func (b *bench) floorOf(ctx context.Context, f *fleet) (figures, error) {
 	p, err := b.startNaive(ctx, "floor-raw", f)
@@ -88,7 +95,7 @@ func (b *bench) floorOf(ctx context.Context, f *fleet) (figures, error) {
 
 // firstRounds times the first round of new federators and keeps the last of them.
 func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []float64, p *peer, err error) {
-	for len(times) < deployed {
+	for began := time.Now(); more(times, began); {
 		if p != nil {
 			p.stop()
 		}
@@ -105,17 +112,30 @@ func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []fl
 	return times, p, nil
 }
 
-// round asks for the page of each instance, one after another, and gives the milliseconds that all took.
+// round asks for the page of each instance, some at once, and gives the milliseconds that all took.
 func (p *peer) round(ctx context.Context, instances int) (float64, error) {
 	start := time.Now()
+	next, errs := make(chan string), make([]error, min(instances, atOnce))
+	var askers sync.WaitGroup
+	for i := range errs {
+		askers.Go(func() {
+			for url := range next {
+				_, err := fetch(ctx, url)
+				errs[i] = cmp.Or(errs[i], err)
+			}
+		})
+	}
 	for i := range instances {
 		url := p.url
 		if instances > 1 {
 			url = p.merged(i)
 		}
-		if _, err := fetch(ctx, url); err != nil {
-			return 0, fmt.Errorf("%w: %s", err, p.tail())
-		}
+		next <- url
+	}
+	close(next)
+	askers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return 0, fmt.Errorf("%w: %s", err, p.tail())
 	}
 	return time.Since(start).Seconds() * 1e3, nil
 }
