@@ -100,7 +100,7 @@ func (b *bench) verify(ctx context.Context, c config) (v checked, err error) {
 		return v, err
 	}
 	defer f.stop()
-	p, err := b.startProduct(ctx, f, 1)
+	p, err := b.startProduct(ctx, f, 1, product)
 	if err != nil {
 		return v, err
 	}

@@ -13,8 +13,11 @@ type row struct {
 	name, variant, values string
 }
 
-// product is the variant that is none of bench/naive.
-const product = "product"
+// The variants that are none of bench/naive.
+const (
+	product  = "product"
+	inMemory = "product without a ledger on disk"
+)
 
 func (b *bench) rows() []row {
 	rows := []row{
@@ -23,6 +26,7 @@ func (b *bench) rows() []row {
 		{"**fedscrape**, as given", product, given},
 		{"textparse", "textparse", given},
 		{"**fedscrape**, growing", product, growing},
+		{"the same without a ledger on disk", inMemory, growing},
 	}
 	if b.expfmt {
 		rows = append(rows, row{"expfmt", "expfmt", given})
@@ -148,9 +152,10 @@ func (b *bench) peers(ctx context.Context, c config, values string, f *fleet, ce
 // one starts a peer, measures it and stops it.
 func (b *bench) one(ctx context.Context, variant, values string, f *fleet) (m figures, err error) {
 	var p *peer
-	if variant == product {
-		p, err = b.startProduct(ctx, f, 1)
-	} else {
+	switch variant {
+	case product, inMemory:
+		p, err = b.startProduct(ctx, f, 1, variant)
+	default:
 		p, err = b.startNaive(ctx, variant, f)
 	}
 	if err != nil {

@@ -36,8 +36,8 @@ func (b *bench) startNaive(ctx context.Context, variant string, f *fleet) (*peer
 	return &peer{process: p, url: said.URL}, nil
 }
 
-// startProduct starts the product with bench/fedscrape.yml and a new ledger on disk, and waits until it knows the fleet.
-func (b *bench) startProduct(ctx context.Context, f *fleet, instances int) (*peer, error) {
+// startProduct starts the product with bench/fedscrape.yml and a new ledger, and waits until it knows the fleet.
+func (b *bench) startProduct(ctx context.Context, f *fleet, instances int, variant string) (*peer, error) {
 	dir, err := os.MkdirTemp(b.dir, "product-")
 	if err != nil {
 		return nil, err
@@ -54,8 +54,12 @@ func (b *bench) startProduct(ctx context.Context, f *fleet, instances int) (*pee
 	if err != nil {
 		return nil, err
 	}
+	ledger := filepath.Join(dir, "ledger")
+	if variant == inMemory {
+		ledger = ""
+	}
 	p, err := b.start(ctx, dir, false, b.product, "serve", "--config.file", name, "--web.listen-address", address,
-		"--ledger.path", filepath.Join(dir, "ledger"), "--log.level", "warn")
+		"--ledger.path", ledger, "--log.level", "warn")
 	if err != nil {
 		return nil, err
 	}

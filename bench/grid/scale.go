@@ -12,8 +12,10 @@ import (
 	"time"
 )
 
+var scaleHead = []string{"", "floor", "steady round", "CPU, a sample", "peak RSS", "first round", "deploy", "round after"}
+
 func (b *bench) scaleTable(ctx context.Context, configs []config) (string, error) {
-	table := [][]string{{"", "floor", "steady round", "CPU, a sample", "peak RSS", "first round", "deploy", "round after"}}
+	table := [][]string{scaleHead}
 	for _, c := range configs {
 		r, err := b.scaleRow(ctx, c)
 		if err != nil {
@@ -99,7 +101,7 @@ func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []fl
 		if p != nil {
 			p.stop()
 		}
-		if p, err = b.startProduct(ctx, f, c.instances); err != nil {
+		if p, err = b.startProduct(ctx, f, c.instances, product); err != nil {
 			return nil, nil, err
 		}
 		t, err := p.round(ctx, c.instances)
