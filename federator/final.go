@@ -152,7 +152,7 @@ func (in *Instance) final(final *Final) error {
 		return finalError(err)
 	}
 	if body.N <= 0 {
-		return &FinalError{FinalTooLarge, fmt.Errorf("the page is over body_size_limit (%d bytes)", in.bodyLimit(g.job))}
+		return &FinalError{FinalTooLarge, fmt.Errorf("the page is over body_size_limit (%d bytes): raise it for the job if this is a worker's page", in.bodyLimit(g.job))}
 	}
 	if err := in.takeFinal(m, g, final, time.Now()); err != nil {
 		return err
@@ -182,6 +182,9 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	defer in.mu.Unlock()
 	if in.handedIn(final) {
 		return nil
+	}
+	if g.samples == 0 && m.samples > 0 {
+		return &FinalError{FinalBad, fmt.Errorf("the page has no sample, although it had %d before", m.samples)}
 	}
 	if in.fold.Stale(g.stage) {
 		return &FinalError{FinalNotReady, errors.New("lines that the page has were let go while it was read: hand it in again")}

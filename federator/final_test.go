@@ -55,6 +55,7 @@ func TestFinalRefused(t *testing.T) {
 		two(w)
 		w.want("x_total", "12")
 		w.wantHand("bad", w.hand("w2", 100, "<html>"))
+		w.wantHand("bad", w.hand("w2", 100, "")) // it had samples: a process that is half dead
 		w.wantHand("bad", w.hand("w2", 100, "# TYPE x counter\nx_total 1\n", func(f *Final) { f.ContentType = "application/openmetrics-text" }))
 		w.wantHand("too large", w.hand("w2", 100, strings.Repeat("# padding\n", 1<<17)))
 		w.wantHand("unknown", w.hand("w2", 50, counter(9, 50))) // another life
@@ -62,7 +63,7 @@ func TestFinalRefused(t *testing.T) {
 		w.wantHand("unknown", w.hand("w2", 100, "", func(f *Final) { f.Job = "nope" }))
 		w.want("x_total", "12")
 		w.wantStates("1:up 2:up")
-		if n := w.metric("fedscrape_finals_total", "result", "bad"); n != 2 {
+		if n := w.metric("fedscrape_finals_total", "result", "bad"); n != 3 {
 			t.Errorf("%v bad finals", n)
 		}
 	})

@@ -2,6 +2,7 @@ package federator
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -49,8 +50,8 @@ type Instance struct {
 	writing       chan struct{} // holds one token while the ledger is written
 	saved         time.Time     // when the records were last; zero: never
 	saveBegun     time.Time
-	savedDeparted map[string]bool // keys of the departed workers' records in the ledger
-	degraded      error           // why the ledger does not have what the last page shows
+	savedDeparted map[string]json.RawMessage // the departed workers' records in the ledger, by key
+	degraded      error                      // why the ledger does not have what the last page shows
 }
 
 // counts are the instance's own counters.
@@ -74,7 +75,7 @@ func newInstance(f *Federator, k instanceKey, job *Job, now time.Time) *Instance
 		federator: f, key: k, logger: f.logger.With("job", k.job, "instance", k.instance),
 		job: job, fold: merge.New(job.Merge), table: exposition.NewTable(maxLines), members: map[string]*member{},
 		departed: map[string]*member{}, folded: newIdentities(&f.clock), idle: now,
-		compacted: now, writing: make(chan struct{}, 1), savedDeparted: map[string]bool{},
+		compacted: now, writing: make(chan struct{}, 1), savedDeparted: map[string]json.RawMessage{},
 		counts: counts{departed: map[string]int{}}, conflict: map[conflictKey]bool{},
 	}
 }

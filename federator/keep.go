@@ -1,6 +1,8 @@
 package federator
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -25,7 +27,7 @@ type keeping struct {
 	save  *merge.Save // nil: no records
 	ids   map[string][]byte
 	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
-	departed map[string]bool
+	departed map[string]json.RawMessage
 	page     *[]byte // nil: none
 }
 
@@ -111,23 +113,25 @@ func (in *Instance) collectRecords(k *keeping, now time.Time) {
 }
 
 // collectDeparted gathers the workers that may return. A record stays as long as the fold has the incarnation, also
-// while it is present again: an older page does not know that it is.
+// while it is present again: an older page does not know that it is. What was seen of it meanwhile is in the record once
+// it departs again.
 func (in *Instance) collectDeparted(k *keeping, put func(string, []byte)) {
-	k.departed = map[string]bool{}
+	k.departed = map[string]json.RawMessage{}
 	for _, m := range in.departed {
-		key := memberKey(m.inc)
-		k.departed[key] = true
-		if !in.savedDeparted[key] {
-			put(key, m.record())
+		key, record := memberKey(m.inc), m.record()
+		k.departed[key] = record
+		if !bytes.Equal(in.savedDeparted[key], record) {
+			put(key, record)
 		}
 	}
 	for _, inc := range in.fold.Incarnations() {
-		if key := memberKey(inc); in.savedDeparted[key] {
-			k.departed[key] = true
+		key := memberKey(inc)
+		if record, saved := in.savedDeparted[key]; saved && k.departed[key] == nil {
+			k.departed[key] = record
 		}
 	}
 	for key := range in.savedDeparted {
-		if !k.departed[key] {
+		if k.departed[key] == nil {
 			put(key, nil)
 		}
 	}

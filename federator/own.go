@@ -50,7 +50,7 @@ func (in *Instance) own(up int) []exposition.Family {
 		}
 		return f
 	}
-	families := []exposition.Family{
+	return []exposition.Family{
 		byLabel("fedscrape_conflicts", exposition.Gauge, "What present workers disagree on, or what was not taken from them, by kind.",
 			"kind", in.conflictCounts()),
 		single("fedscrape_lost_updates_possible_total", "Workers that departed without their final snapshot.", in.counts.lost),
@@ -72,13 +72,16 @@ func (in *Instance) own(up int) []exposition.Family {
 		byLabel("fedscrape_workers_departed_total", exposition.Counter, "Workers that departed, by why.", "reason", in.departures()),
 		single("fedscrape_workers_started_total", "Workers that became known.", in.counts.started),
 	}
-	if in.degraded != nil {
-		families = append(families, exposition.Family{
-			Name: "fedscrape_ledger_degraded", Type: exposition.Gauge, Series: []exposition.Series{{Value: 1}},
-			Help: "The ledger lacks what this page shows: it is lost if the federator is killed.",
-		})
+}
+
+// withDegraded adds the mark of a page that the ledger lacks, in its place.
+func withDegraded(families []exposition.Family) []exposition.Family {
+	mark := exposition.Family{
+		Name: "fedscrape_ledger_degraded", Type: exposition.Gauge, Series: []exposition.Series{{Value: 1}},
+		Help: "The ledger lacks what this page shows: it is lost if the federator is killed.",
 	}
-	return families
+	at, _ := slices.BinarySearchFunc(families, mark, func(a, b exposition.Family) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.Insert(families, at, mark)
 }
 
 func (in *Instance) departures() map[string]int {

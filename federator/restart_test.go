@@ -32,6 +32,32 @@ func TestRestartContinues(t *testing.T) {
 	})
 }
 
+// A worker that departs a second time is known after a restart by what it showed between, not as it was the first
+// time, when it had not yet said who it is.
+func TestRestartKnowsWhoDepartedAgain(t *testing.T) {
+	inWorld(t, func(j *Job) { j.ServeEmpty = true }, func(w *world) {
+		w.register("w1", "a:1")
+		w.at("a:1", answer{page: counter(4, 5)})
+		w.tell()
+		w.deregister("w1") // before anybody has asked it
+		w.want("x_total", "none")
+		w.register("w1", "a:1")
+		w.tell()
+		w.want("x_total", "4")
+		w.refuse("a:1")
+		w.deregister("w1")
+		w.want("x_total", "4")
+		w.want("fedscrape_workers_departed_total{reason=vanished}", "2")
+		w.restart()
+		w.at("a:1", answer{page: counter(3, 500)})
+		w.register("w1", "a:1")
+		w.tell()
+		w.deregister("w1") // it is known, and answers: it stays
+		w.want("x_total", "7")
+		w.wantStates("1:up")
+	})
+}
+
 // Nothing is served from a fresh start before discovery has answered: Prometheus would take half the workers for all.
 func TestFreshStartWaitsForDiscovery(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

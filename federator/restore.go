@@ -192,7 +192,7 @@ func (r *reading) takeMembers() error {
 		if !strings.HasPrefix(key, memberPrefix) {
 			continue
 		}
-		r.in.savedDeparted[key] = true
+		r.in.savedDeparted[key] = value
 		var rec memberRecord
 		if err := json.Unmarshal(value, &rec); err != nil {
 			return fmt.Errorf("read the worker of a departed incarnation: %w", err)

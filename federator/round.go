@@ -84,13 +84,16 @@ func (in *Instance) show(keeps bool) (*Page, error) {
 	in.giveUp()
 	in.settle(now)
 	page, err := in.render(now)
-	if !keeps {
+	if keeps {
+		k := in.collect(true, now)
 		in.mu.Unlock()
-		return page, err
+		in.keep(k)
+		in.mu.Lock()
 	}
-	k := in.collect(true, now)
-	in.mu.Unlock()
-	in.keep(k)
+	defer in.mu.Unlock()
+	if page != nil && in.degraded != nil { // known only now
+		page.Families = withDegraded(page.Families)
+	}
 	return page, err
 }
 
