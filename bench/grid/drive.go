@@ -93,8 +93,18 @@ type checked struct {
 // relabeledGauges is how many gauges the metric_relabel_configs of bench/fedscrape.yml drop or rename.
 const relabeledGauges = 3
 
-// verify holds the product's sums against those of its workers: of the first page, and when it knows all lines.
+// verify checks the product's sums: those of a fleet that stands still against drive's, and how those of the others move.
 func (b *bench) verify(ctx context.Context, c config) (v checked, err error) {
+	for _, values := range []string{given, growing} {
+		if err := b.checkRounds(ctx, c, values); err != nil {
+			return v, err
+		}
+	}
+	return b.verifyFixed(ctx, c)
+}
+
+// verifyFixed lets drive check the first page, and one of when the product knows all lines.
+func (b *bench) verifyFixed(ctx context.Context, c config) (v checked, err error) {
 	f, err := b.startFleet(ctx, c, fixed, 1)
 	if err != nil {
 		return v, err

@@ -40,6 +40,33 @@ func TestSums(t *testing.T) {
 	}
 }
 
+func TestRisen(t *testing.T) {
+	read := func(text string) page {
+		p, err := readPage("# TYPE g gauge\ng 5\n# TYPE a counter\n" + text + "# TYPE fedscrape_workers gauge\nfedscrape_workers 2\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	last := read("a{x=\"1 2\"} 10\na{x=\"2\"} 7\n")
+	for _, test := range []struct {
+		now         string
+		grows, fine bool
+	}{
+		{"a{x=\"1 2\"} 12\na{x=\"2\"} 8\n", true, true},
+		{"a{x=\"1 2\"} 12\na{x=\"2\"} 9\n", true, false},   // one too many in all
+		{"a{x=\"1 2\"} 12.5\na{x=\"2\"} 8\n", true, false}, // no whole number
+		{"a{x=\"1 2\"} 13\na{x=\"2\"} 7\n", true, false},   // more than all workers, and none
+		{"a{x=\"1 2\"} 13\na{x=\"2\"} 7\n", false, true},
+		{"a{x=\"1 2\"} 13\na{x=\"2\"} 6\n", false, false},
+		{"a{x=\"1 2\"} 13\n", false, false},
+	} {
+		if err := risen(last, read(test.now), test.grows, 2, 3); (err == nil) != test.fine {
+			t.Errorf("%q: %v", test.now, err)
+		}
+	}
+}
+
 func TestReplaceSection(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "doc.md")
 	for _, test := range []struct{ old, want string }{
