@@ -50,6 +50,7 @@ func (s *Server) final(w http.ResponseWriter, r *http.Request) {
 		ServiceID: r.Header.Get("X-Fedscrape-Worker"), ContentType: r.Header.Get("Content-Type"), Body: r.Body,
 	}
 	start, err := strconv.ParseFloat(r.Header.Get("X-Fedscrape-Start"), 64)
+	coding := r.Header.Get("Content-Encoding")
 	switch missing := missingParams(final.Job, final.Instance); {
 	case missing != "":
 		refuse(w, http.StatusBadRequest, "%s missing: want /api/v1/final?job=JOB&instance=INSTANCE", missing)
@@ -59,6 +60,9 @@ func (s *Server) final(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil || !(start > 0) || math.IsInf(start, 0):
 		refuse(w, http.StatusBadRequest, "the header X-Fedscrape-Start is missing or wrong: want when the process started, in Unix seconds")
+		return
+	case coding != "" && coding != "identity":
+		refuse(w, http.StatusBadRequest, "Content-Encoding %q cannot be read here: hand in the page as it is", coding)
 		return
 	}
 	final.StartTime, final.Authenticated = start, s.authenticated(r)

@@ -85,7 +85,8 @@ func TestFinalTaken(t *testing.T) {
 		body, err = io.ReadAll(f.Body)
 		return err
 	}}
-	w := putFinal(t, Options{Federator: fake}, "/api/v1/final?job=webapp&instance=web1:8000", finalHeaders...)
+	headers := append(slices.Clip(finalHeaders), "Content-Encoding", "identity")
+	w := putFinal(t, Options{Federator: fake}, "/api/v1/final?job=webapp&instance=web1:8000", headers...)
 	if w.Code != http.StatusNoContent || w.Body.Len() > 0 {
 		t.Errorf("got %d %q", w.Code, w.Body)
 	}
@@ -106,6 +107,7 @@ func TestFinalIncomplete(t *testing.T) {
 	f("job is missing: want /api/v1/final?job=JOB&instance=INSTANCE", "/api/v1/final?instance=i", finalHeaders...)
 	f("instance is missing: want /api/v1/final?job=JOB&instance=INSTANCE", "/api/v1/final?job=j", finalHeaders...)
 	f("the header X-Fedscrape-Worker is missing: the worker's service ID", path, start, "1")
+	f(`Content-Encoding "gzip" cannot be read here: hand in the page as it is`, path, append(slices.Clip(finalHeaders), "Content-Encoding", "gzip")...)
 	for _, s := range []string{"", "soon", "0", "-1", "NaN", "+Inf"} {
 		f("the header X-Fedscrape-Start is missing or wrong: want when the process started, in Unix seconds", path, worker, "w", start, s)
 	}
