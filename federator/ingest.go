@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -44,13 +45,37 @@ func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error
 	}
 	g.whole = lengthTold || format == exposition.OpenMetrics
 	page := exposition.NewPage(format, g.table, g.stage, g.job.Limits, g.job.relabelFunc())
-	n, err := io.Copy(page, body)
+	page.Expect(g.stage.Expected(), g.stage)
+	n, err := copyPage(page, body)
 	g.bytes += n
 	if err == nil {
 		err = page.Close(lengthTold)
 	}
 	g.samples = page.Samples()
+	g.stage.Read(page.Lines())
 	return asScrapeError(err)
+}
+
+// pieces are what bodies are read into; one is in use while a worker's body arrives.
+var pieces = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// copyPage reads a body into a page, piece by piece.
+func copyPage(page *exposition.Page, body io.Reader) (total int64, err error) {
+	piece := pieces.Get().(*[64 << 10]byte) //nolint:forcetypeassert // nothing else is put there
+	defer pieces.Put(piece)
+	for {
+		n, err := body.Read(piece[:])
+		total += int64(n)
+		if _, failed := page.Write(piece[:n]); failed != nil {
+			return total, failed
+		}
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
 }
 
 // asScrapeError gives a page's error the result that counts it.
@@ -99,6 +124,7 @@ func (in *Instance) commit(m *member, g *ingest, now time.Time) error {
 		return err
 	}
 	report := in.fold.Commit(g.stage, now)
+	was.page = report.Before
 	in.noteReplaced(m, was, report.Falls)
 	if report.Resets > 0 {
 		in.counts.resets += report.Resets

@@ -212,6 +212,7 @@ func (in *Instance) startFetch(m *member) {
 		defer in.mu.Unlock()
 		m.took = time.Since(begun)
 		in.finish(m, ing, err)
+		st.Release()
 		m.fetch = nil
 		close(f.done)
 	})

@@ -47,7 +47,7 @@ type port struct {
 
 // checkShared refuses a page of one who was replaced at this address and comes back.
 func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
-	a := &speaker{id: g.workerID, start: g.startTime(), page: g.stage.Snapshot()}
+	a := &speaker{id: g.workerID, start: g.startTime()}
 	if m.port == nil {
 		if !in.replacedHere(m, a) {
 			return nil
@@ -58,6 +58,7 @@ func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
 	if p.awake = p.awake || p.knows(a.start); !p.awake {
 		return nil
 	}
+	a.page = g.stage.Snapshot()
 	p.calm++
 	if p.last != nil && !in.sameSpeaker(p.last, a, g) {
 		p.calm = 1
@@ -203,7 +204,7 @@ type earlier struct {
 }
 
 func (in *Instance) before(m *member) earlier {
-	b := earlier{speaker: speaker{start: m.start, page: in.fold.Snapshot(m.inc)}, inc: m.inc}
+	b := earlier{speaker: speaker{start: m.start}, inc: m.inc}
 	if m.predecessor != nil {
 		b.predecessor = m.predecessor.inc
 	}
@@ -215,7 +216,9 @@ func (in *Instance) noteReplaced(m *member, was earlier, falls int) {
 	switch {
 	case m.inc == was.predecessor: // the same process under a new ID
 		return
-	case m.inc != was.inc || falls > 0:
+	case m.inc != was.inc:
+		was.page = in.fold.Snapshot(was.inc)
+	case falls > 0:
 	case was.start > 0 && m.start > 0 && !sameStart(was.start, m.start):
 		was.soft = true
 	default:

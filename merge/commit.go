@@ -15,8 +15,9 @@ type Report struct {
 	Resets int
 	// Stale tells that nothing was taken: Compact let go of lines since the stage began.
 	Stale bool
-	// Falls is how many cumulative lines were lower than in the last snapshot.
-	Falls int
+	// Falls is how many cumulative lines were lower than in the last snapshot, which is Before where some were.
+	Falls  int
+	Before *Snapshot
 	// Duplicates and BadValues are lines that were not taken; First names one of them.
 	Duplicates, BadValues int
 	First                 string
@@ -30,6 +31,7 @@ func (f *Fold) FellFrom(st *Stage, inc *Incarnation) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	st.own()
 	f.translate(st)
 	f.scatter(inc)
 	for i, slot := range st.slots {
@@ -45,6 +47,10 @@ func (f *Fold) Lacks(st *Stage) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	if f.repeats(st) {
+		return false
+	}
+	st.own()
 	f.translate(st)
 	f.generation++
 	for _, slot := range st.slots {
@@ -70,8 +76,18 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	}
 	f.see(now)
 	f.decideLayout()
-	f.translate(st)
-	c := commit{Fold: f, st: st, inc: st.inc, now: now}
+	if report, ok := f.commitQuick(st, now); ok {
+		return report
+	}
+	st.own()
+	if st.shared {
+		st.values, st.shared = slices.Clone(st.values), false
+	}
+	c := commit{Fold: f, st: st, inc: st.inc, now: now, read: len(st.slots)}
+	if f.joined {
+		c.raw = slices.Clone(st.slots)
+		f.translate(st)
+	}
 	f.scatter(st.inc)
 	c.takeLines()
 	c.completeHistograms()
@@ -93,6 +109,12 @@ type commit struct {
 	resets     []*series // fell as a whole
 	report     Report
 	hints      bool // some hint is not as before
+
+	// What the page had, for its order.
+	read    int     // lines
+	raw     []Slot  // nil: the first of what was taken
+	kept    []int32 // lines of raw that were taken; nil: all
+	changed bool    // a line was left out for its value, or added
 }
 
 // scatter lays the incarnation's last snapshot out by slot.
@@ -109,12 +131,18 @@ func (c *commit) takeLines() {
 	st, n := c.st, 0
 	for i, slot := range st.slots {
 		if c.mark[slot] == c.generation {
+			c.leave(n)
 			c.note(&c.report.Duplicates, slot)
 			continue
 		}
 		v, ok := c.good(slot, st.values[i])
 		if !ok {
+			c.leave(n)
+			c.changed = true
 			continue
+		}
+		if c.kept != nil {
+			c.kept = append(c.kept, int32(i))
 		}
 		c.mark[slot] = c.generation
 		st.slots[n], st.values[n] = slot, v
@@ -122,6 +150,20 @@ func (c *commit) takeLines() {
 		n++
 	}
 	st.slots, st.values = st.slots[:n], st.values[:n]
+}
+
+// leave notes that a line of the page is left out, after n that were taken.
+func (c *commit) leave(n int) {
+	if c.kept != nil {
+		return
+	}
+	if c.raw == nil {
+		c.raw = slices.Clone(c.st.slots)
+	}
+	c.kept = make([]int32, 0, c.read)
+	for at := range n {
+		c.kept = append(c.kept, int32(at))
+	}
 }
 
 // note counts what was not taken.
@@ -261,21 +303,44 @@ func (c *commit) applyBase() {
 // swap makes the stage the snapshot.
 func (c *commit) swap() {
 	inc, st := c.inc, c.st
-	if inc.variants == nil || !slices.Equal(inc.slots, st.slots) || !maps.Equal(inc.untyped, st.untyped) {
+	same := slices.Equal(inc.slots, st.slots) && maps.Equal(inc.untyped, st.untyped)
+	if inc.variants == nil || !same {
 		c.learnVariants()
-		inc.encoded = nil
+	}
+	if c.report.Falls > 0 {
+		c.report.Before = &Snapshot{inc.slots, inc.last, c.life}
+	}
+	if !same || inc.order == nil || inc.order.lines != st.lines {
+		inc.setLines(st.slots)
+		inc.order = c.order()
 	}
 	if st.newMeta || len(inc.metas) != len(st.metas) {
 		c.metaBytes = nil
 	}
 	inc.untyped = st.untyped
-	inc.slots, inc.last, inc.stamps, inc.metas = st.slots, st.values, st.stamps, st.metas
+	inc.stamps, inc.metas = st.stamps, st.metas
 	if c.hints {
-		inc.hints, c.layout = c.hintsOf(inc.slots, inc.last), false
+		inc.hints, c.layout = c.hintsOf(inc.slots, st.values), false
 	}
-	inc.duplicates, inc.badValues = c.report.Duplicates, c.report.BadValues
-	inc.firstBad = c.report.First
+	inc.duplicates, inc.badValues, inc.firstBad = c.report.Duplicates, c.report.BadValues, c.report.First
 	inc.committed = true
+	c.replaceLast(inc, st, c.report.Before != nil)
+}
+
+// order is what the next page is expected to repeat.
+func (c *commit) order() *order {
+	o := &order{slots: c.st.slots, raw: c.raw, lines: c.st.lines}
+	switch {
+	case c.changed || c.st.untyped != nil:
+		if o.raw == nil {
+			o.raw = o.slots[:c.read]
+		}
+	case c.kept == nil:
+		o.raw = o.slots
+	default:
+		o.kept, o.duplicates, o.first = c.kept, c.report.Duplicates, c.report.First
+	}
+	return o
 }
 
 // learnVariants notes which families the worker has.

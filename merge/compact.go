@@ -249,9 +249,10 @@ func (f *Fold) Stale(st *Stage) bool {
 }
 
 func (f *Fold) stale(st *Stage) bool {
-	if f.compactions == 0 {
-		return false
+	if f.compactions == 0 || !st.diverged && st.inc.present && st.expected == st.inc.order {
+		return false // what a present worker's snapshot has is not let go
 	}
+	st.own()
 	return slices.ContainsFunc(st.slots, func(slot Slot) bool {
 		return f.lines[slot].series == f.nobody || f.lines[slot].made > st.made
 	})

@@ -58,35 +58,47 @@ func (f *Fold) accumulate(now time.Time) {
 }
 
 func (f *Fold) addPresent(inc *Incarnation) {
-	f.generation++
-	for i, slot := range inc.slots {
-		slot, v := f.target[slot], inc.last[i]
-		switch f.class[slot] {
-		case classSum:
-			f.total[slot].add(v)
-		case classLiveSum:
-			if inc.up {
-				f.total[slot].add(v)
-				f.has[slot] = true
-			}
-		case classMixed, classLiveMixed:
-			f.previous[slot], f.previousMark[slot] = v, f.generation
-		case classGauge:
-			f.addGauge(inc, inc.slots[i], slot, v)
-		case classCreated:
-			f.addStart(slot, v)
-		case classInfo:
-			f.has[slot] = f.has[slot] || inc.up && v == 1
-		case classQuantile:
-			if inc.up {
-				f.gauge(slot).all = append(f.gauge(slot).all, member{inc.WorkerID, inc, v})
-			}
-		case classSkip, classDropped:
+	if o := inc.order; o != nil {
+		f.derive(o)
+		f.generation++
+		f.addRepeated(inc, o)
+	} else {
+		f.generation++
+		for i := range inc.slots {
+			f.addLine(inc, i)
 		}
 	}
 	f.addMixed(inc)
 	for i, slot := range inc.offset.slots {
 		f.addBetween(f.target[slot], inc.offset.values[i])
+	}
+}
+
+// addLine adds one line of a present worker, by what it is.
+func (f *Fold) addLine(inc *Incarnation, i int) {
+	slot, v := f.target[inc.slots[i]], inc.last[i]
+	switch f.class[slot] {
+	case classSum:
+		f.total[slot].add(v)
+	case classLiveSum:
+		if inc.up {
+			f.total[slot].add(v)
+			f.has[slot] = true
+		}
+	case classMixed, classLiveMixed:
+		f.previous[slot], f.previousMark[slot] = v, f.generation
+	case classGauge:
+		f.addGauge(inc, inc.slots[i], slot, v)
+	case classCreated:
+		f.addStart(slot, v)
+	case classInfo:
+		f.has[slot] = f.has[slot] || inc.up && v == 1
+	case classQuantile:
+		if inc.up {
+			g := f.gauge(slot)
+			g.all = append(g.all, member{inc.WorkerID, inc, v})
+		}
+	case classSkip, classDropped:
 	}
 }
 

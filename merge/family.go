@@ -113,6 +113,7 @@ type series struct {
 
 	// What follows is scratch of one Commit, valid where page is the fold's generation.
 	page, reset    uint64
+	block          int32
 	top, inf, cnt  float64
 	topAt, cntLine int
 	hasInf, hasCnt bool

@@ -69,6 +69,9 @@ type Fold struct {
 	previous     []float64
 	previousMark []uint64
 	keyBuffer    []byte
+
+	shape uint64      // changes with what orders derive
+	spare [][]float64 // buffers of stages that have ended
 }
 
 // New gives an empty fold.

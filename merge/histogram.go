@@ -59,6 +59,7 @@ func (c *commit) synthesize(s *series, part exposition.Part, bound, v float64) {
 	c.extend()
 	c.class[slot] = c.classify(&c.lines[slot])
 	c.mark[slot] = c.generation
+	c.changed = true
 	c.st.slots = append(c.st.slots, slot)
 	c.st.values = append(c.st.values, v)
 	c.fellBack(slot, v)

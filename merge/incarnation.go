@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -43,6 +44,10 @@ type Incarnation struct {
 	firstBad              string
 
 	encoded []byte // slots and untyped, for pages; nil: anew
+
+	order      *order  // that slots come from; nil where they were changed since
+	offsetAt   []int32 // by line: one more than where its offset is; 0: not looked up yet
+	lastShared bool    // a Snapshot has last
 }
 
 // meta is what a page says of a family; one copy is shared by the workers that say the same.
@@ -61,16 +66,23 @@ func (inc *Incarnation) Present() bool { return inc.present }
 
 // drop forgets lines of the last snapshot, and tells whether there were some.
 func (inc *Incarnation) drop(gone func(Slot) bool) bool {
-	n := 0
+	if !slices.ContainsFunc(inc.slots, gone) {
+		return false
+	}
+	slots, last := make([]Slot, 0, len(inc.slots)), make([]float64, 0, len(inc.slots)) // a stage or a Snapshot may have the old ones
 	for i, slot := range inc.slots {
 		if !gone(slot) {
-			inc.slots[n], inc.last[n] = slot, inc.last[i]
-			n++
+			slots, last = append(slots, slot), append(last, inc.last[i])
 		}
 	}
-	dropped := n < len(inc.slots)
-	inc.slots, inc.last, inc.encoded = inc.slots[:n], inc.last[:n], nil
-	return dropped
+	inc.setLines(slots)
+	inc.last, inc.lastShared = last, false
+	return true
+}
+
+// setLines changes which lines the last snapshot has.
+func (inc *Incarnation) setLines(slots []Slot) {
+	inc.slots, inc.encoded, inc.order, inc.offsetAt = slots, nil, nil, nil
 }
 
 func (inc *Incarnation) setUntyped(slot, raw Slot) {
@@ -80,11 +92,19 @@ func (inc *Incarnation) setUntyped(slot, raw Slot) {
 	inc.untyped[slot] = raw
 }
 
-// Stage is one page on its way in: nothing of it counts before Commit. It is an exposition.Sink for one goroutine.
+// Stage is one page on its way in: nothing of it counts before Commit. It is an exposition.Sink, and a Repeater, for one
+// goroutine.
 type Stage struct {
 	inc    *Incarnation
-	slots  []Slot
+	slots  []Slot // where they are not those of expected
 	values []float64
+
+	expected *order // what the last page had
+	diverged bool   // slots are the page's own
+	leftOut  bool   // values are those of the snapshot's lines
+	shared   bool   // a Snapshot has values
+	lines    *exposition.Lines
+
 	stamps map[Slot]int64
 	metas  map[string]*meta
 	// untyped has, by typed line, the line that the page itself has.
@@ -101,8 +121,58 @@ func (inc *Incarnation) Stage() *Stage {
 	inc.fold.mu.Lock()
 	defer inc.fold.mu.Unlock()
 	return &Stage{
-		inc: inc, made: inc.fold.compactions, before: inc.metas, slots: make([]Slot, 0, len(inc.slots)+16), values: make([]float64, 0, len(inc.slots)+16),
-		metas: make(map[string]*meta, len(inc.metas)),
+		inc: inc, made: inc.fold.compactions, before: inc.metas, expected: inc.order, diverged: true,
+		values: inc.fold.buffer(len(inc.slots) + 16),
+	}
+}
+
+// Expected gives the lines of the last page, for exposition's Page.Expect; nil where they are not known.
+func (st *Stage) Expected() *exposition.Lines {
+	lines := st.expected.reader()
+	st.diverged = lines == nil
+	return lines
+}
+
+// Read says which lines the page had that is staged now, for the next page.
+func (st *Stage) Read(lines *exposition.Lines) { st.lines = lines }
+
+// Release gives a stage up that is not to be committed.
+func (st *Stage) Release() {
+	f := st.inc.fold
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if st.values != nil && !st.shared {
+		f.recycle(st.values)
+	}
+	st.values = nil
+}
+
+// Repeat implements exposition.Repeater.
+func (st *Stage) Repeat(values []float64) { st.values = append(st.values, values...) }
+
+// Stamp implements exposition.Repeater.
+func (st *Stage) Stamp(slot Slot, timestamp int64) {
+	if st.stamps == nil {
+		st.stamps = map[Slot]int64{}
+	}
+	if _, twice := st.stamps[slot]; !twice {
+		st.stamps[slot] = timestamp
+	}
+}
+
+// Diverge implements exposition.Repeater.
+func (st *Stage) Diverge(slots []Slot) {
+	st.diverged = true
+	st.slots = append(slices.Grow(st.slots[:0], cap(st.values)), slots...)
+}
+
+// own gives the stage slots of its own, which may be changed.
+func (st *Stage) own() {
+	if !st.diverged {
+		st.diverged, st.slots, st.metas = true, slices.Clone(st.expected.raw), st.before
+		if st.leftOut {
+			st.slots = slices.Clone(st.expected.slots)
+		}
 	}
 }
 
@@ -114,23 +184,24 @@ func (st *Stage) Slot(id exposition.SeriesID) Slot { return st.inc.fold.Slot(id)
 
 // Sample implements exposition.Sink.
 func (st *Stage) Sample(slot Slot, value float64, timestamp int64, hasTimestamp bool) {
+	if st.slots == nil {
+		st.slots = make([]Slot, 0, cap(st.values))
+	}
 	st.slots = append(st.slots, slot)
 	st.values = append(st.values, value)
 	if !hasTimestamp && st.DefaultStamp != 0 {
 		timestamp, hasTimestamp = st.DefaultStamp, true
 	}
 	if hasTimestamp {
-		if st.stamps == nil {
-			st.stamps = map[Slot]int64{}
-		}
-		if _, twice := st.stamps[slot]; !twice {
-			st.stamps[slot] = timestamp
-		}
+		st.Stamp(slot, timestamp)
 	}
 }
 
 // Meta implements exposition.Sink.
 func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
+	if st.metas == nil {
+		st.metas = make(map[string]*meta, len(st.before))
+	}
 	if old := st.before[family]; old != nil && old.help == help && old.unit == unit {
 		st.metas[family] = old
 		return
@@ -140,21 +211,36 @@ func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
 }
 
 // Samples is how many lines the page has so far.
-func (st *Stage) Samples() int { return len(st.slots) }
+func (st *Stage) Samples() int { return len(st.values) }
 
 // Value gives the staged value of a family's first line, such as process_start_time_seconds.
 func (st *Stage) Value(family string) (float64, bool) {
 	f := st.inc.fold
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fam := f.families[family]
-	if fam == nil {
+	at := -1
+	if o := st.expected; !st.diverged && !st.leftOut {
+		if o.asked != family {
+			o.asked, o.askedAt = family, f.valueAt(family, o.raw)
+		}
+		at = o.askedAt
+	} else {
+		st.own()
+		at = f.valueAt(family, st.slots)
+	}
+	if at < 0 {
 		return 0, false
 	}
-	for i, slot := range st.slots {
-		if f.lines[slot].variant.family == fam && f.lines[slot].part == exposition.PartValue {
-			return st.values[i], true
-		}
+	return st.values[at], true
+}
+
+// valueAt finds a family's first line; -1 where it has none.
+func (f *Fold) valueAt(family string, slots []Slot) int {
+	fam := f.families[family]
+	if fam == nil {
+		return -1
 	}
-	return 0, false
+	return slices.IndexFunc(slots, func(slot Slot) bool {
+		return f.lines[slot].variant.family == fam && f.lines[slot].part == exposition.PartValue
+	})
 }

@@ -13,6 +13,7 @@ func (f *Fold) decideLayout() {
 		return
 	}
 	f.layout, f.held = true, false
+	f.reshape()
 	f.extend()
 	holders := f.holdersOf()
 	for _, fam := range f.families {
@@ -204,6 +205,7 @@ func (f *Fold) countHolders() {
 		return
 	}
 	f.held = true
+	f.reshape()
 	f.holders = zeroed(f.holders, len(f.lines))
 	f.holdersPresent = zeroed(f.holdersPresent, len(f.lines))
 	for _, inc := range f.incarnations {

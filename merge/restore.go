@@ -236,7 +236,8 @@ func (s *saved) restorePresent(f *Fold, there map[uint64]bool, byUID map[uint64]
 func (s *saved) forget(inc *Incarnation) {
 	if s.state != nil && s.page.life < s.state.forgotten {
 		inc.base, inc.committed = true, false
-		inc.slots, inc.last, inc.offset, inc.variants, inc.hints = nil, nil, sums{}, nil, nil
+		inc.setLines(nil)
+		inc.last, inc.offset, inc.variants, inc.hints = nil, sums{}, nil, nil
 	}
 }
 

@@ -6,6 +6,7 @@ func (f *Fold) Rose(st *Stage) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	st.own()
 	f.translate(st)
 	f.scatter(st.inc)
 	rose := false

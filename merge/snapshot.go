@@ -1,5 +1,7 @@
 package merge
 
+import "slices"
+
 // Snapshot is a page of the past, to hold others against. It must not be used with another fold.
 type Snapshot struct {
 	slots []Slot
@@ -11,6 +13,7 @@ type Snapshot struct {
 func (f *Fold) Snapshot(inc *Incarnation) *Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	inc.lastShared = true
 	return &Snapshot{inc.slots, inc.last, f.life}
 }
 
@@ -19,7 +22,12 @@ func (st *Stage) Snapshot() *Snapshot {
 	f := st.inc.fold
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &Snapshot{st.slots, st.values, f.life}
+	if !st.diverged && st.expected.kept == nil {
+		st.shared = true
+		return &Snapshot{st.expected.raw, st.values, f.life}
+	}
+	st.own()
+	return &Snapshot{slices.Clone(st.slots), slices.Clone(st.values), f.life}
 }
 
 // Gap is how a page follows another.
@@ -36,6 +44,10 @@ func (f *Fold) Gap(st *Stage, from *Snapshot) (g Gap) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	if g, ok := f.gapRepeated(st, from); ok {
+		return g
+	}
+	st.own()
 	f.translate(st)
 	f.generation++
 	left := 0
@@ -63,6 +75,23 @@ func (f *Fold) Gap(st *Stage, from *Snapshot) (g Gap) {
 	}
 	g.Fell = g.Fell || left == 0 && len(from.slots) > 0 // all of it was let go
 	return g
+}
+
+// gapRepeated is for two pages that have the same lines.
+func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
+	if !f.repeats(st) || len(from.slots) == 0 {
+		return g, false
+	}
+	o := st.inc.order
+	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || o.ages > from.life {
+		return g, false
+	}
+	for i, k := range o.kinds {
+		if k&grows != 0 {
+			g.step(st.values[i] - from.last[i])
+		}
+	}
+	return g, true
 }
 
 func (g *Gap) step(by float64) {

@@ -54,12 +54,17 @@ func (f *Fold) translate(st *Stage) {
 			st.stamps[target] = ms
 		}
 	}
-	for i, slot := range st.inc.slots {
+	if !slices.ContainsFunc(st.inc.slots, func(slot Slot) bool { return f.target[slot] != slot }) {
+		return
+	}
+	slots := slices.Clone(st.inc.slots)
+	for i, slot := range slots {
 		if target := f.target[slot]; target != slot {
-			st.inc.slots[i], st.inc.encoded = target, nil
+			slots[i] = target
 			st.inc.setUntyped(target, slot)
 		}
 	}
+	st.inc.setLines(slots)
 }
 
 // mayJoin tells whether lines of the variant may belong to another family's type: untyped ones, and gauges that an

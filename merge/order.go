@@ -1,0 +1,146 @@
+package merge
+
+import (
+	"math"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
+
+// order is which lines a page has, and in which order. Pages of a worker that repeat it share it, so that each line of
+// theirs costs a step through arrays of numbers. What the page said is immutable; what follows from the fold's layout is
+// derived anew where that changes.
+type order struct {
+	slots []Slot            // of the snapshot
+	raw   []Slot            // as the page had them; the same array as slots where nothing was left out or added
+	kept  []int32           // where only repetitions were left out: which of the page's lines the snapshot has
+	lines *exposition.Lines // by which the reader knows the page
+
+	duplicates int
+	first      string // one of them
+
+	shape   uint64 // the fold's, when what follows was derived
+	quick   bool   // a page that repeats the order can be taken by commitQuick
+	kinds   []kind // by line
+	sums    []run  // lines that are added up as they are
+	others  []int32
+	blocks  []block
+	watched []int32 // gauges whose value may change more than itself
+	ages    uint64  // the latest life of its lines
+
+	asked   string // the family that Value was asked for last
+	askedAt int    // its line; -1: none
+}
+
+// kind is what a line's value may do.
+type kind uint8
+
+const (
+	grows  kind = 1 << iota // cumulative: a fall is a reset
+	within                  // part of a histogram or summary, which is reset as a whole
+	total                   // a sum of observations, which may fall
+)
+
+// run is the lines from begin to before end.
+type run struct{ begin, end int32 }
+
+// block is one histogram or summary: its buckets, which stand together in ascending order, its sum and count; -1 where
+// it has none.
+type block struct {
+	buckets    run
+	sum, count int32
+}
+
+// lines gives the reader's lines of a snapshot that can be repeated.
+func (o *order) reader() *exposition.Lines {
+	if o == nil {
+		return nil
+	}
+	return o.lines
+}
+
+// reshape says that what orders derive does not hold any more.
+func (f *Fold) reshape() { f.shape++ }
+
+// derive finds out what the order's lines are to the fold, where that changed.
+func (f *Fold) derive(o *order) {
+	if o.shape == f.shape {
+		return
+	}
+	o.shape, o.ages = f.shape, 0
+	o.kinds, o.sums, o.others, o.watched, o.blocks = zeroed(o.kinds, len(o.slots)), o.sums[:0], o.others[:0], o.watched[:0], o.blocks[:0]
+	o.quick = o.kept != nil || len(o.raw) == len(o.slots) && (len(o.raw) == 0 || &o.raw[0] == &o.slots[0])
+	f.generation++
+	for i, slot := range o.slots {
+		f.deriveLine(o, int32(i), slot)
+	}
+	for i := range o.blocks {
+		o.quick = o.quick && o.blocks[i].whole(f, o)
+	}
+}
+
+func (f *Fold) deriveLine(o *order, i int32, slot Slot) {
+	l := &f.lines[slot]
+	o.ages = max(o.ages, l.life)
+	o.quick = o.quick && f.target[slot] == slot
+	if f.fallIsReset(slot) {
+		o.kinds[i] = grows
+	}
+	if l.part == exposition.PartSum && f.class[slot] == classSum {
+		o.kinds[i] |= total
+	}
+	if l.part == exposition.PartBucket || l.part == exposition.PartCount || l.part == exposition.PartSum {
+		o.kinds[i] |= within
+		o.quick = f.deriveBlock(o, l, i) && o.quick
+	}
+	if fam := l.variant.family; l.part == exposition.PartValue && (fam.mayBeInfo() || fam.name == hintFamily || isRecent(fam.mode)) {
+		o.watched = append(o.watched, i)
+	}
+	f.deriveSum(o, i, slot)
+}
+
+// deriveSum notes how the line is added up.
+func (f *Fold) deriveSum(o *order, i int32, slot Slot) {
+	class, n := f.class[f.target[slot]], len(o.sums)
+	switch {
+	case class == classSkip || class == classDropped:
+	case class != classSum || f.target[slot] != slot:
+		o.others = append(o.others, i)
+	case n > 0 && o.sums[n-1].end == i:
+		o.sums[n-1].end++
+	default:
+		o.sums = append(o.sums, run{i, i + 1})
+	}
+}
+
+// deriveBlock adds a line to its block; false where the page's histogram is in an order that blocks do not have.
+func (f *Fold) deriveBlock(o *order, l *line, i int32) bool {
+	s := l.series
+	if s.page != f.generation {
+		s.page, s.block = f.generation, int32(len(o.blocks))
+		o.blocks = append(o.blocks, block{run{-1, -1}, -1, -1})
+	}
+	b := &o.blocks[s.block]
+	switch l.part {
+	case exposition.PartSum:
+		b.sum = i
+	case exposition.PartCount:
+		b.count = i
+	default:
+		if b.buckets.begin < 0 {
+			b.buckets = run{i, i}
+		} else if b.buckets.end != i || f.lines[o.slots[i-1]].bound >= l.bound {
+			return false
+		}
+		b.buckets.end = i + 1
+	}
+	return true
+}
+
+// whole tells whether the block has what the page of a histogram should have.
+func (b *block) whole(f *Fold, o *order) bool {
+	if b.buckets.begin >= 0 {
+		return b.count >= 0 && math.IsInf(f.lines[o.slots[b.buckets.end-1]].bound, 1)
+	}
+	at := max(b.sum, b.count)
+	return f.lines[o.slots[at]].variant.typ == exposition.Summary
+}
