@@ -69,8 +69,17 @@ func environment(t *testing.T, p *peer) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "PYTHONPATH="+here, "PYTHONDONTWRITEBYTECODE=1", "TMPDIR="+tempDir(t),
+	return append(os.Environ(), "PYTHONPATH="+clientPython()+here, "PYTHONDONTWRITEBYTECODE=1", "TMPDIR="+tempDir(t),
 		"CONSUL_HTTP_ADDR="+p.URL, "FEDSCRAPE_URL="+p.URL+"/", "http_proxy=http://127.0.0.1:1")
+}
+
+// clientPython is the folder of another prometheus_client than Debian's, where one is named: a checkout, or what
+// pip install --target has filled.
+func clientPython() string {
+	if dir := os.Getenv("FEDSCRAPE_CLIENT_PYTHON"); dir != "" {
+		return dir + string(os.PathListSeparator)
+	}
+	return ""
 }
 
 // dirs has one folder for the lock files of each test, whatever number of processes it starts.
