@@ -3,6 +3,7 @@ package merge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,12 +39,35 @@ type sample struct {
 
 // page commits a page and says that the worker is up.
 func page(f *Fold, inc *Incarnation, now time.Time, samples ...sample) Report {
-	st := inc.Stage()
-	for _, s := range samples {
-		st.Sample(st.Slot(s.id), s.v, s.ts, s.ts != 0)
-	}
+	st := stage(inc, samples...)
 	f.SetUp(inc, true)
 	return f.Commit(st, now)
+}
+
+// stage stages a page as a reader does: where its lines are those of the last page, only their values.
+func stage(inc *Incarnation, samples ...sample) *Stage {
+	st := inc.Stage()
+	slots := make([]Slot, len(samples))
+	for i, s := range samples {
+		slots[i] = st.Slot(s.id)
+	}
+	lines := st.Expected()
+	if lines == nil || !slices.Equal(slots, st.expected.raw) {
+		st.Diverge(nil)
+		for i, s := range samples {
+			st.Sample(slots[i], s.v, s.ts, s.ts != 0)
+		}
+		st.Read(new(exposition.Lines))
+		return st
+	}
+	for i, s := range samples {
+		st.Repeat([]float64{s.v})
+		if s.ts != 0 {
+			st.Stamp(slots[i], s.ts)
+		}
+	}
+	st.Read(lines)
+	return st
 }
 
 // hist is a histogram as lines: bounds and counts in turn, then sum; the count is that of +Inf.
