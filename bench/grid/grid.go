@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // row is one peer's line of the table.
@@ -162,8 +163,8 @@ func (b *bench) one(ctx context.Context, variant, values string, f *fleet) (m fi
 		return m, err
 	}
 	defer p.stop()
-	if variant == product && b.perf != "" {
-		stop, err := b.record(ctx, p, b.perf+"."+values)
+	if variant == product {
+		stop, err := b.record(ctx, p, values)
 		if err != nil {
 			return m, err
 		}
@@ -172,11 +173,19 @@ func (b *bench) one(ctx context.Context, variant, values string, f *fleet) (m fi
 	return b.measure(ctx, p, f)
 }
 
-// record lets perf look at the product until it is stopped.
-func (b *bench) record(ctx context.Context, p *peer, name string) (stop func(), err error) {
-	perf, err := b.start(ctx, "", false, "perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-g", "-o", name, "-p", strconv.Itoa(p.pid()))
+// record lets perf look at the product until it is stopped, where that is asked for.
+func (b *bench) record(ctx context.Context, p *peer, what string) (stop func(), err error) {
+	if b.perf == "" {
+		return func() {}, nil
+	}
+	perf, err := b.start(ctx, b.root, false, "perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-g",
+		"-o", b.perf+"."+what, "-p", strconv.Itoa(p.pid()))
 	if err != nil {
 		return nil, fmt.Errorf("run perf: %w", err)
 	}
-	return perf.stop, nil
+	select {
+	case <-ctx.Done():
+	case <-time.After(500 * time.Millisecond): // it does not say when it has attached
+	}
+	return perf.stop, ctx.Err()
 }

@@ -49,6 +49,11 @@ func (b *bench) scaleRow(ctx context.Context, c config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	stop, err := b.record(ctx, p, "deploy")
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	var deploys, after []float64
 	for seed, began := 2, time.Now(); more(deploys, began); seed++ {
 		next, err := b.startFleet(ctx, c, growing, seed)
@@ -104,7 +109,13 @@ func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []fl
 		if p, err = b.startProduct(ctx, f, c.instances, product); err != nil {
 			return nil, nil, err
 		}
+		stop, err := b.record(ctx, p, "first")
+		if err != nil {
+			p.stop()
+			return nil, nil, err
+		}
 		t, err := p.round(ctx, c.instances)
+		stop()
 		if err != nil {
 			p.stop()
 			return nil, nil, err
