@@ -22,7 +22,7 @@ func TestPageForPeople(t *testing.T) {
 				{WorkerID: "1", ServiceID: "webapp-h-2", Address: "10.0.0.5:40002", State: "failed", Error: "connection refused"},
 			},
 		},
-		{Job: "batch", Instance: "b"},
+		{Job: "batch", Instance: "b", LedgerError: "no space left on device"},
 	}}
 	w := ask(t, Options{Federator: fake, ExternalURL: &url.URL{Scheme: "http", Host: "h", Path: "/fed"}}, "GET", "/fed/")
 	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
@@ -32,10 +32,14 @@ func TestPageForPeople(t *testing.T) {
 		`href="/fed/merged?instance=web1%3A8000%26x&amp;job=webapp"`, `href="/fed/metrics"`, `href="/fed/sd/instances"`, `href="/fed/sd/workers"`,
 		`href="/fed/api/v1/instances"`, "1 of 2 workers up, 3 departed", "2070 series", "last round 1m30s ago", "10.0.0.5:40001", "connection refused",
 		`<form action="/fed/">`, `name="instance" value="web1:8000&amp;x"`, `class="failed"`, "0 of 0 workers up", "last round never",
+		"The ledger lacks what the last page shows: no space left on device.",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s is not on the page:\n%s", want, w.Body)
 		}
+	}
+	if n := strings.Count(w.Body.String(), `<p class="warning">`); n != 1 {
+		t.Errorf("%d warnings", n)
 	}
 	if found := regexp.MustCompile(`(?i)<script|<link|src=|https?://|\son\w+=`).FindString(w.Body.String()); found != "" {
 		t.Errorf("the page needs %q: it has to work without scripts and without other sites", found)
@@ -47,7 +51,7 @@ func TestPageEscapes(t *testing.T) {
 	const evil = `"><script>alert(1)</script>`
 	fake := &fakeFederator{
 		notYet: errors.New(evil),
-		instances: []federator.InstanceStatus{{Job: "javascript:" + evil, Instance: evil, Workers: []federator.WorkerStatus{
+		instances: []federator.InstanceStatus{{Job: "javascript:" + evil, Instance: evil, LedgerError: evil, Workers: []federator.WorkerStatus{
 			{WorkerID: evil, ServiceID: evil, Address: evil, State: evil, Error: evil},
 		}}},
 	}
