@@ -114,24 +114,32 @@ func (s *consulSource) needsCatalog() bool {
 }
 
 func (r *consulRun) askCatalog(ctx context.Context, index uint64) (int, uint64, error) {
-	var services map[string][]string
-	query := consulapi.QueryOptions{WaitIndex: index, NodeMeta: r.options.NodeMeta, Filter: r.options.Filter, AllowStale: r.options.AllowStale}
-	next, err := r.client.ask(ctx, query, func(q *consulapi.QueryOptions) (meta *consulapi.QueryMeta, err error) {
-		services, meta, err = r.client.api.Catalog().Services(q)
-		return meta, err
-	})
+	names, known, next, err := r.listServices(ctx, consulapi.QueryOptions{WaitIndex: index, AllowStale: r.options.AllowStale})
 	if err != nil {
 		return 0, 0, err
 	}
 	r.sink.attempted(nil)
-	var names []string
+	r.setServices(ctx, names)
+	return known, next, nil
+}
+
+// listServices gives the names that the options want, and of how many that Consul knows.
+func (r *consulRun) listServices(ctx context.Context, query consulapi.QueryOptions) (names []string, known int, next uint64, err error) {
+	query.NodeMeta, query.Filter = r.options.NodeMeta, r.options.Filter
+	var services map[string][]string
+	next, err = r.client.ask(ctx, query, func(q *consulapi.QueryOptions) (meta *consulapi.QueryMeta, err error) {
+		services, meta, err = r.client.api.Catalog().Services(q)
+		return meta, err
+	})
+	if err != nil {
+		return nil, 0, 0, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		if r.wants(name, services[name]) {
 			names = append(names, name)
 		}
 	}
-	r.setServices(ctx, names)
-	return len(services), next, nil
+	return names, len(services), next, nil
 }
 
 func (s *consulSource) wants(name string, tags []string) bool {

@@ -270,8 +270,49 @@ func TestLookup(t *testing.T) {
 	f("webapp", "webapp-40001", 1)
 	f("webapp", "webapp-40002", 0)
 	f("other", "webapp-40001", 0)
+	asked := len(consul.asked("/v1/catalog/services"))
+	if asked != 0 {
+		t.Errorf("the catalog was asked %d times for services that the options name", asked)
+	}
 	consul.spoilWith(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
 	if _, err := r.Lookup(t.Context(), "webapp", "webapp-40001"); err == nil {
 		t.Error("no error while Consul is away")
+	}
+}
+
+// A service's first registration is found too where all services are watched: no watch has shown the service yet. Of many
+// services the one that the ID is made of is asked first, and alone if it knows the worker.
+func TestLookupOfANewService(t *testing.T) {
+	consul := newFakeConsul(t)
+	for i := range 50 {
+		consul.register(fmt.Sprintf("a%02d", i), "web1", "10.0.0.5", 30000+i)
+	}
+	r := start(t, job(t, "webapp", consul.sd(", tags: []")))
+	r.await(t, "an answer", workers(50))
+	consul.spoilWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("index") != "" {
+			panic(http.ErrAbortHandler) // the watches see nothing any more
+		}
+		return false
+	})
+	consul.register("new", "web1", "10.0.0.5", 40001)
+	before := len(consul.asked("/v1/health/service/"))
+	got, err := r.Lookup(t.Context(), "webapp", "new-40001")
+	if err != nil || len(got) != 1 || got[0].ServiceID != "new-40001" {
+		t.Errorf("%v, error %v", got, err)
+	}
+	plain := 0
+	for _, r := range consul.asked("/v1/health/service/")[before:] {
+		if strings.HasSuffix(r.URL.Path, "/new") && r.URL.Query().Get("index") == "" {
+			plain++
+		} else if r.URL.Query().Get("filter") != "" {
+			t.Errorf("%s was asked too", r.URL)
+		}
+	}
+	if plain != 1 {
+		t.Errorf("the service was asked %d times", plain)
+	}
+	if got, err := r.Lookup(t.Context(), "webapp", "new-40002"); err != nil || len(got) != 0 {
+		t.Errorf("%v, error %v", got, err)
 	}
 }

@@ -3,8 +3,9 @@ package discovery
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"slices"
+	"strings"
 
 	consulapi "github.com/hashicorp/consul/api"
 )
@@ -56,22 +57,48 @@ func (r *consulRun) lookup(ctx context.Context, serviceID string) ([]candidate, 
 	if err != nil {
 		return nil, err
 	}
+	services, err := r.services(ctx, serviceID)
+	if err != nil {
+		return nil, err
+	}
 	// Not stale: the registration may be younger than what a follower has.
 	query := consulapi.QueryOptions{NodeMeta: r.options.NodeMeta, Filter: both(filter, "Service.ID == "+quote(serviceID))}
 	var out []candidate
-	for _, service := range r.services() {
+	for _, service := range services {
 		entries, _, err := r.askHealth(ctx, service, query)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, slices.DeleteFunc(entries, func(c candidate) bool { return c.serviceID != serviceID })...)
+		if len(out) > 0 && isNamedAfter(service, serviceID) {
+			break
+		}
 	}
 	return out, nil
 }
 
-// services are the names watched now.
-func (r *consulRun) services() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.parts))
+// services are the names that the worker may be registered under; the one that the ID is made of comes first, as there
+// may be a thousand others. The catalog is asked anew: a service's first registration is in no watch yet.
+func (r *consulRun) services(ctx context.Context, serviceID string) ([]string, error) {
+	names := slices.Clone(r.options.Services)
+	if r.needsCatalog() {
+		var err error
+		if names, _, _, err = r.listServices(ctx, consulapi.QueryOptions{}); err != nil {
+			return nil, fmt.Errorf("list services: %w", err)
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int {
+		return btoi(isNamedAfter(b, serviceID)) - btoi(isNamedAfter(a, serviceID))
+	})
+	return names, nil
+}
+
+// isNamedAfter tells whether a service ID begins with the service's name, as those that helpers make do.
+func isNamedAfter(service, serviceID string) bool { return strings.HasPrefix(serviceID, service+"-") }
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

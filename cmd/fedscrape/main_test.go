@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"fedscrape": main, "testchild": testChild})
+	testscript.Main(leakChecked{m}, map[string]func(){"fedscrape": main, "testchild": testChild, "testbatch": testBatch})
 }
 
 // leakChecked fails where a goroutine is left, as goleak.VerifyTestMain does.
