@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -48,7 +49,7 @@ func NewClient(o Options) (*Client, error) {
 	}
 	c := &Client{options: o, http: client, accept: acceptHeader(o.ScrapeProtocols)}
 	if isPlain(o.HTTPClient) {
-		c.plain = &plain{request: c.plainRequest}
+		c.plain = &plain{dial: new(net.Dialer).DialContext, request: c.plainRequest}
 	}
 	return c, nil
 }

@@ -13,7 +13,7 @@ import (
 // understands as net/http does, which a fuzz test holds it to; whatever net/http has beyond that stays with net/http.
 // It has no goroutine of its own: the caller's deadline is the connection's. It is safe for concurrent use.
 type plain struct {
-	dial func(ctx context.Context, network, address string) (net.Conn, error) // of tests; nil dials as net/http does
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// request is what net/http would send.
 	request func(ctx context.Context, url string, timeout time.Duration) (*http.Request, error)
 	idle    pool
@@ -53,11 +53,9 @@ func (p *plain) ask(ctx context.Context, t *target, limit deadline) (*exchange, 
 }
 
 func (p *plain) connect(ctx context.Context, address string, limit deadline) (*conn, error) {
-	dial := p.dial
-	if dial == nil {
-		dial = (&net.Dialer{Deadline: limit.end}).DialContext
-	}
-	c, err := dial(ctx, "tcp", address)
+	ctx, cancel := context.WithDeadline(ctx, limit.end)
+	defer cancel()
+	c, err := p.dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
