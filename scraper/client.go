@@ -163,6 +163,9 @@ func newAnswer(resp *http.Response) answer {
 }
 
 func startTime(text string) float64 {
+	if text == "" {
+		return 0 // most workers; an error of strconv costs memory
+	}
 	start, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	if err != nil || !(start > 0) || math.IsInf(start, 0) {
 		return 0

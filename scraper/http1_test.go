@@ -361,7 +361,7 @@ func TestPlainFetchAllocates(t *testing.T) {
 		}
 	})
 	c.Close()
-	if limit := 8.0; allocs > limit {
+	if limit := 5.0; allocs > limit {
 		t.Errorf("%v allocations a fetch, want %v at most", allocs, limit)
 	}
 }
