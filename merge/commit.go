@@ -316,6 +316,10 @@ func (c *commit) swap() {
 	}
 	if st.newMeta || len(inc.metas) != len(st.metas) {
 		c.metaBytes = nil
+		c.reshape()
+	}
+	if inc.duplicates != c.report.Duplicates || inc.badValues != c.report.BadValues || inc.firstBad != c.report.First {
+		c.reshape()
 	}
 	inc.untyped = st.untyped
 	inc.stamps, inc.metas = st.stamps, st.metas

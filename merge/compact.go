@@ -237,7 +237,7 @@ func (f *Fold) forgetSlots() {
 		maps.DeleteFunc(inc.goodSum, func(slot Slot, _ float64) bool { return isFree(slot) })
 		maps.DeleteFunc(inc.labels, func(slot Slot, _ exposition.Labels) bool { return isFree(slot) })
 	}
-	maps.DeleteFunc(f.gauges, func(slot Slot, _ *gauge) bool { return isFree(slot) })
+	f.gauges = gauges{}
 }
 
 // Stale tells whether a page has lines that Compact let go since it began, or that its reader had learnt before. What

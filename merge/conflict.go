@@ -48,12 +48,19 @@ type Conflict struct {
 // ConflictKinds are the kinds that Conflicts gives, in order.
 var ConflictKinds = []string{"type", "help", "unit", "bounds", "duplicate", "value"}
 
-// Conflicts gives what present workers disagree on now, sorted.
+// Conflicts gives what present workers disagree on now, sorted. It is to be read only.
 func (f *Fold) Conflicts() []Conflict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
 	f.countHolders()
+	if f.foundAt != f.shape {
+		f.found, f.foundAt = f.conflicts(), f.shape
+	}
+	return f.found
+}
+
+func (f *Fold) conflicts() []Conflict {
 	var list []Conflict
 	for _, inc := range f.incarnations {
 		if inc.present {

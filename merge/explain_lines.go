@@ -99,7 +99,7 @@ func (f *Fold) valueLines(s *series, add addLine) {
 
 // memberLines gives a line for each worker.
 func (f *Fold) memberLines(s *series, slot Slot) (lines []explainedLine) {
-	g := f.gauges[slot]
+	g := f.gauges.of(slot)
 	if g == nil {
 		return nil
 	}

@@ -46,7 +46,7 @@ func (f *Fold) accumulate(now time.Time) {
 	f.betweenNow = append(f.betweenNow[:0], f.between...)
 	f.resetStarts()
 	f.has = zeroed(f.has, len(f.lines))
-	clear(f.gauges)
+	f.gauges.clear(len(f.lines))
 	for _, inc := range f.incarnations {
 		if inc.present {
 			f.addPresent(inc)
@@ -136,7 +136,11 @@ func (f *Fold) render(fam *family) exposition.Family {
 	if v == nil || fam.name == hintFamily {
 		return out
 	}
-	out.Help, out.Unit = f.metaOf(fam.name)
+	if fam.metaShape != f.shape {
+		fam.metaShape = f.shape
+		fam.help, fam.unit = f.metaOf(fam.name)
+	}
+	out.Help, out.Unit = fam.help, fam.unit
 	for _, s := range v.ordered() {
 		if !s.hidden {
 			out.Series = f.renderSeries(out.Series, s)
@@ -274,7 +278,7 @@ func cmpString(a, b string) int {
 func (f *Fold) renderQuantiles(dst []exposition.Series, s *series) []exposition.Series {
 	workers := map[*Incarnation]int{}
 	for _, q := range s.quantiles {
-		if g := f.gauges[q.slot]; g != nil {
+		if g := f.gauges.of(q.slot); g != nil {
 			for _, m := range g.all {
 				at, ok := workers[m.inc]
 				if !ok {

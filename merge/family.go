@@ -69,6 +69,9 @@ type family struct {
 	forever  bool   // min that outlives departed_retention
 	notInfo  bool   // a value other than 1 was seen
 	oddAt    time.Time
+
+	help, unit string // of the newest worker
+	metaShape  uint64 // the fold's, when they were looked up
 }
 
 // variant is a family as one type.

@@ -60,8 +60,8 @@ type Fold struct {
 	betweenNow []sum     // the same of buckets between neighbouring bounds
 	startMin   []float64 // by slot of a start time: the earliest
 	startCount []int32
-	has        []bool          // by slot: some incarnation that counts here has the line
-	gauges     map[Slot]*gauge // by slot: scratch of Families
+	has        []bool // by slot: some incarnation that counts here has the line
+	gauges     gauges // scratch of Families
 
 	// Scratch of Commit and Families, by slot.
 	generation   uint64
@@ -70,7 +70,10 @@ type Fold struct {
 	previousMark []uint64
 	keyBuffer    []byte
 
-	shape uint64      // changes with what orders derive
+	shape   uint64     // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
+	found   []Conflict // what Conflicts gave
+	foundAt uint64     // in which shape
+
 	spare [][]float64 // buffers of stages that have ended
 }
 
@@ -79,7 +82,7 @@ func New(opts Options) *Fold {
 	free := &variant{family: &family{name: hintFamily}}
 	return &Fold{
 		opts: opts, families: map[string]*family{}, index: map[string]Slot{}, recent: map[Slot]recent{},
-		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{}, gauges: map[Slot]*gauge{},
+		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{},
 		nobody: newSeries(free, nil), fewFreed: fewFreed,
 	}
 }
@@ -205,6 +208,7 @@ func (f *Fold) Rename(inc *Incarnation, workerID string) {
 	defer f.mu.Unlock()
 	if inc.WorkerID != workerID {
 		inc.WorkerID = workerID
+		f.reshape()
 		clear(inc.labels)
 		if !inc.present {
 			inc.moves += 2 // its record is to be written again

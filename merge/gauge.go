@@ -48,12 +48,43 @@ func (r rank) above(o rank) bool {
 	return r.seq > o.seq
 }
 
-func (f *Fold) gauge(slot Slot) *gauge {
-	g := f.gauges[slot]
-	if g == nil {
-		g = &gauge{min: math.NaN(), max: math.NaN()}
-		f.gauges[slot] = g
+// gauges are what was gathered, by slot. They are used again.
+type gauges struct {
+	at   []*gauge
+	used []Slot
+	pool []*gauge
+}
+
+// clear makes room for so many slots, and forgets all.
+func (g *gauges) clear(n int) {
+	for _, slot := range g.used {
+		g.at[slot] = nil
 	}
+	if g.used = g.used[:0]; len(g.at) < n {
+		g.at = append(g.at, make([]*gauge, n-len(g.at))...)
+	}
+}
+
+// of gives what was gathered of a slot; nil where nothing was.
+func (g *gauges) of(slot Slot) *gauge {
+	if int(slot) < len(g.at) {
+		return g.at[slot]
+	}
+	return nil
+}
+
+func (f *Fold) gauge(slot Slot) *gauge {
+	gs := &f.gauges
+	if g := gs.at[slot]; g != nil {
+		return g
+	}
+	n := len(gs.used)
+	if n == len(gs.pool) {
+		gs.pool = append(gs.pool, &gauge{})
+	}
+	g := gs.pool[n]
+	*g = gauge{min: math.NaN(), max: math.NaN(), all: g.all[:0]}
+	gs.at[slot], gs.used = g, append(gs.used, slot)
 	return g
 }
 
@@ -183,7 +214,7 @@ func (f *Fold) addExtremes(slot Slot, e *extremes, now time.Time) {
 // renderGauge gives a gauge's merged value, or one series per worker.
 func (f *Fold) renderGauge(dst []exposition.Series, s *series) []exposition.Series {
 	mode, _ := s.variant.family.mode.live()
-	g := f.gauges[s.value]
+	g := f.gauges.of(s.value)
 	if mode == ModeSum && f.folded[s.value] {
 		g = f.gauge(s.value)
 		g.n++

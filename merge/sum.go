@@ -9,7 +9,7 @@ type sum struct{ hi, lo float64 }
 // add is Knuth's two-sum with the rest carried on. Not-finite values end in hi alone: the rest would be NaN.
 func (s *sum) add(v float64) {
 	t := s.hi + v
-	if math.IsInf(t, 0) || math.IsNaN(t) {
+	if t-t != 0 { // infinite, or NaN
 		s.hi, s.lo = t, 0
 		return
 	}
