@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"compress/gzip"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,6 +48,22 @@ func say(text string) func(net.Conn) {
 	return func(c net.Conn) { _, _ = c.Write([]byte(text)) }
 }
 
+// bomb is a hundred megabytes of zeros in a hundred kilobytes of gzip.
+func bomb(t *testing.T) string {
+	t.Helper()
+	var packed strings.Builder
+	w, zeros := gzip.NewWriter(&packed), make([]byte, 1<<20)
+	for range 100 {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.String()
+}
+
 // TestBadWorkers has one good worker among all that can be wrong with the others, on real connections.
 func TestBadWorkers(t *testing.T) {
 	body := "# TYPE x_total counter\nx_total 5\n"
@@ -66,6 +83,10 @@ func TestBadWorkers(t *testing.T) {
 				}
 			}
 		})},
+		"bomb":     {"too_large", "body_size_limit", misbehave(t, say(head+"Content-Encoding: gzip\r\nConnection: close\r\n\r\n"+bomb(t)))},
+		"label":    {"too_large", "body_size_limit", misbehave(t, say(head+"Connection: close\r\n\r\nx_total{a=\""+strings.Repeat("a", 10<<20)+"\"} 5\n"))},
+		"utf8":     {"parse", "UTF-8", misbehave(t, say(head+"Content-Length: 16\r\n\r\nx_total{a=\"\xff\"} 5\n"))},
+		"redirect": {"http_status", "302", misbehave(t, say("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"))},
 		"drip": {"timeout", "no answer", misbehave(t, func(c net.Conn) {
 			_, err := c.Write([]byte(head + "\r\n"))
 			for err == nil {
@@ -79,7 +100,7 @@ func TestBadWorkers(t *testing.T) {
 		targets = append(targets, name+"="+b.address)
 	}
 	url := serveStatic(t, targets)
-	checkBadRounds(t, url)
+	checkBadRounds(t, url, len(bad))
 	_, api := get(t.Context(), url+"/api/v1/instances")
 	_, metrics := get(t.Context(), url+"/metrics")
 	for name, b := range bad {
@@ -118,7 +139,7 @@ federate_configs:
 }
 
 // checkBadRounds wants the good worker's part on time, the first time and when those who hang are known.
-func checkBadRounds(t *testing.T, url string) {
+func checkBadRounds(t *testing.T, url string, failed int) {
 	t.Helper()
 	for i, limit := range []time.Duration{4 * time.Second, 2 * time.Second, 2 * time.Second} {
 		begun := time.Now()
@@ -126,7 +147,7 @@ func checkBadRounds(t *testing.T, url string) {
 		if took := time.Since(begun); status != http.StatusOK || took > limit {
 			t.Errorf("round %d: status %d after %s", i, status, took)
 		}
-		if value(page, "x_total") != 5 || value(page, `fedscrape_workers{state="up"}`) != 1 || value(page, `fedscrape_workers{state="failed"}`) != 7 {
+		if value(page, "x_total") != 5 || value(page, `fedscrape_workers{state="up"}`) != 1 || value(page, `fedscrape_workers{state="failed"}`) != float64(failed) {
 			t.Errorf("round %d:\n%s", i, page)
 		}
 	}
