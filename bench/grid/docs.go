@@ -28,9 +28,9 @@ func replaceSection(file, name, text string) error {
 // provenance says where and how a table was made.
 func (b *bench) provenance(ctx context.Context) string {
 	command := strings.Join(append([]string{"go run ./bench/grid"}, os.Args[1:]...), " ")
-	load := ""
+	load := fmt.Sprintf("; at most %.0f %% of the machine busy with other things before each measurement", b.busy*100)
 	if b.noWait {
-		load = "; not waited for an idle machine"
+		load = "; other things may have been running"
 	}
 	return fmt.Sprintf("`%s` at commit %s, %s%s. %s, %d cores, %s, Linux %s, %s.\n", command, b.commit(ctx),
 		time.Now().UTC().Format(time.DateOnly), load, processor(), runtime.NumCPU(), memory(), kernel(), runtime.Version())

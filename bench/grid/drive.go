@@ -42,8 +42,10 @@ func (b *bench) quiet(ctx context.Context) error {
 	if b.noWait {
 		return nil
 	}
-	var idle struct{ Idle float64 }
-	return b.drive(ctx, &idle, "quiet", "-most", b.mostWait.String())
+	var got struct{ Idle float64 }
+	err := b.drive(ctx, &got, "quiet", "-most", b.mostWait.String())
+	b.busy = max(b.busy, 1-got.Idle)
+	return err
 }
 
 // measure asks a peer again and again once the machine is idle.

@@ -101,8 +101,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 // bench is one run.
 type bench struct {
 	options
-	root string // of the tree
-	dir  string // temporary
+	root string  // of the tree
+	dir  string  // temporary
+	busy float64 // the largest share of the machine that others had before a measurement
 }
 
 func (b *bench) bin(name string) string { return filepath.Join(b.dir, "bin", name) }
