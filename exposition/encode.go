@@ -3,6 +3,7 @@ package exposition
 import (
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/common/model"
 )
@@ -12,7 +13,9 @@ const flushAt = 64 << 10
 
 // Encode writes a page. The order is the caller's; families without a series are left out.
 func Encode(w io.Writer, enc Encoding, families []Family) error {
-	e := &encoder{w: w, enc: enc, labelNames: map[string]string{}}
+	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
+	defer e.release()
+	e.w, e.enc = w, enc
 	for i := range families {
 		if len(families[i].Series) == 0 {
 			continue
@@ -22,6 +25,7 @@ func Encode(w io.Writer, enc Encoding, families []Family) error {
 		} else {
 			e.textFamily(&families[i])
 		}
+		e.memory.finish(enc)
 		if e.err != nil {
 			return e.err
 		}
@@ -33,14 +37,30 @@ func Encode(w io.Writer, enc Encoding, families []Family) error {
 	return e.err
 }
 
+// encoders are used again, for their buffers.
+var encoders = sync.Pool{New: func() any { return &encoder{labelNames: map[string]string{}} }}
+
 // encoder gathers lines in one buffer.
 type encoder struct {
 	w          io.Writer
 	enc        Encoding
 	buf        []byte
-	labels     []byte // of the series under way, each with a comma after it: a histogram writes them on every line
+	under      *Series // whose lines come
+	labels     []byte  // of the series under way, each with a comma after it: a histogram writes them on every line
+	labeled    bool    // labels are those of the series
+	name       string  // of the lines before
+	legacy     bool    // name needs no quotes
+	memory     memory
 	err        error
 	labelNames map[string]string // as they are written, of those that need quotes or escapes
+}
+
+// release gives the encoder back, without what the page was of.
+func (e *encoder) release() {
+	clear(e.labelNames)
+	e.memory.memo, e.memory.last = nil, nil
+	e.w, e.under, e.name, e.err = nil, nil, "", nil
+	encoders.Put(e)
 }
 
 func (e *encoder) flush() {
@@ -83,12 +103,39 @@ func (e *encoder) comment(what, name, suffix string) {
 	e.buf = append(e.buf, ' ')
 }
 
-// series takes the labels of the lines that follow.
-func (e *encoder) series(labels Labels) { e.labels = e.appendLabels(e.labels[:0], labels) }
+// series turns to the lines of a series.
+func (e *encoder) series(s *Series) {
+	e.under, e.labeled = s, false
+	e.memory.begin(s.Memo, e.enc)
+}
+
+// besides turns to lines of a series that stand under another family's name.
+func (e *encoder) besides(s *Series) {
+	e.under, e.labeled = s, false
+	e.memory.begin(nil, e.enc)
+}
 
 // sample appends a line up to its value: name and suffix, the series' labels, and le or quantile where extra names it.
 func (e *encoder) sample(name, suffix, extra string, bound, value float64) {
-	legacy := isLegacyMetric(name)
+	if text := e.memory.recall(suffix, extra, bound); text != nil {
+		e.buf = append(e.buf, text...)
+	} else {
+		begin := len(e.buf)
+		e.constant(name, suffix, extra, bound)
+		e.memory.learn(e.buf[begin:], suffix, extra, bound)
+	}
+	e.buf = AppendFloat(e.buf, value)
+}
+
+// constant appends what of a line is the same from page to page.
+func (e *encoder) constant(name, suffix, extra string, bound float64) {
+	if e.name != name {
+		e.name, e.legacy = name, isLegacyMetric(name)
+	}
+	if !e.labeled {
+		e.labels, e.labeled = e.appendLabels(e.labels[:0], e.under.Labels), true
+	}
+	legacy := e.legacy
 	if legacy {
 		e.buf = appendName(e.buf, name, suffix, true)
 	}
@@ -106,7 +153,6 @@ func (e *encoder) sample(name, suffix, extra string, bound, value float64) {
 		e.buf[len(e.buf)-1] = '}' // in place of the last comma
 	}
 	e.buf = append(e.buf, ' ')
-	e.buf = AppendFloat(e.buf, value)
 }
 
 // line is a whole sample without an exemplar.

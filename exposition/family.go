@@ -80,6 +80,7 @@ type Series struct {
 	Buckets   []Bucket
 	Quantiles []Quantile
 	Exemplar  *Exemplar // of a counter
+	Memo      *Memo     // nil: nothing is kept
 }
 
 // Bucket is a histogram's count of observations up to a bound.

@@ -160,11 +160,13 @@ func (f *Fold) renderSeries(dst []exposition.Series, s *series) []exposition.Ser
 	case s.value == noSlot:
 	case f.class[s.value] == classSum:
 		if f.shows(s) {
-			dst = append(dst, exposition.Series{Labels: s.labels, Value: f.rising(s.value, f.total[s.value].value()), Start: f.startTime(s)})
+			dst = append(dst, exposition.Series{
+				Labels: s.labels, Value: f.rising(s.value, f.total[s.value].value()), Start: f.startTime(s), Memo: &s.memo,
+			})
 		}
 	case f.class[s.value] == classInfo:
 		if f.has[s.value] {
-			dst = append(dst, exposition.Series{Labels: s.labels, Value: 1})
+			dst = append(dst, exposition.Series{Labels: s.labels, Value: 1, Memo: &s.memo})
 		}
 	case f.class[s.value] == classGauge:
 		dst = f.renderGauge(dst, s)
@@ -190,7 +192,7 @@ func (f *Fold) renderMulti(dst []exposition.Series, s *series) []exposition.Seri
 
 // renderHistogram gives buckets, sum and count as they are; of a summary there are no buckets.
 func (f *Fold) renderHistogram(s *series) exposition.Series {
-	out := exposition.Series{Labels: s.labels}
+	out := exposition.Series{Labels: s.labels, Memo: &s.memo}
 	f.renderBuckets(&out, s)
 	if s.count != noSlot && f.known[s.count] {
 		out.HasCount, out.Count = true, f.rising(s.count, f.total[s.count].value())
@@ -284,7 +286,8 @@ func (f *Fold) renderQuantiles(dst []exposition.Series, s *series) []exposition.
 				if !ok {
 					at = len(dst)
 					workers[m.inc] = at
-					dst = append(dst, exposition.Series{Labels: f.workerLabels(s, q.slot, m)})
+					l := f.workerLabels(s, q.slot, m)
+					dst = append(dst, exposition.Series{Labels: l.labels, Memo: &l.memo})
 				}
 				dst[at].Quantiles = append(dst[at].Quantiles, exposition.Quantile{Quantile: q.bound, Value: m.value})
 			}

@@ -113,6 +113,7 @@ type series struct {
 	bare     map[Slot]time.Time // since when nobody has had a bound, as Compact saw it
 	lastHeld time.Time          // when a present worker had it last
 	start    startTime
+	memo     exposition.Memo
 
 	// What follows is scratch of one Commit, valid where page is the fold's generation.
 	page, reset    uint64

@@ -164,7 +164,7 @@ func (f *Fold) Add(spec Spec) *Incarnation {
 	f.seq++
 	inc := &Incarnation{
 		fold: f, Key: spec.Key, WorkerID: spec.WorkerID, born: spec.Born, seq: f.seq, base: spec.Base, present: true,
-		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
+		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]*labeled{},
 	}
 	f.incarnations = append(f.incarnations, inc)
 	f.sortIncarnations()

@@ -17,6 +17,12 @@ type gauge struct {
 	all      []member
 }
 
+// labeled is a series of one worker as it is shown.
+type labeled struct {
+	labels exposition.Labels
+	memo   exposition.Memo
+}
+
 // member is one worker's value, shown with the worker label.
 type member struct {
 	workerID string
@@ -226,7 +232,7 @@ func (f *Fold) renderGauge(dst []exposition.Series, s *series) []exposition.Seri
 	if mode == ModeAll {
 		return f.renderAll(dst, s, s.value, g.all, func(v float64) exposition.Series { return exposition.Series{Value: v} })
 	}
-	return append(dst, exposition.Series{Labels: s.labels, Value: g.value(mode)})
+	return append(dst, exposition.Series{Labels: s.labels, Value: g.value(mode), Memo: &s.memo})
 }
 
 func (g *gauge) value(mode Mode) float64 {
@@ -252,20 +258,21 @@ func (f *Fold) renderAll(dst []exposition.Series, s *series, slot Slot, all []me
 			continue
 		}
 		out := of(m.value)
-		out.Labels = f.workerLabels(s, slot, m)
+		l := f.workerLabels(s, slot, m)
+		out.Labels, out.Memo = l.labels, &l.memo
 		dst = append(dst, out)
 	}
 	return dst
 }
 
 // workerLabels adds the worker label; the series' own label of that name becomes exported_…, as in Prometheus.
-func (f *Fold) workerLabels(s *series, slot Slot, m member) exposition.Labels {
+func (f *Fold) workerLabels(s *series, slot Slot, m member) *labeled {
 	if m.inc != nil {
 		if l, ok := m.inc.labels[slot]; ok {
 			return l
 		}
 	}
-	l := WithWorker(s.labels, f.opts.WorkerLabel, m.workerID)
+	l := &labeled{labels: WithWorker(s.labels, f.opts.WorkerLabel, m.workerID)}
 	if m.inc != nil {
 		m.inc.labels[slot] = l
 	}

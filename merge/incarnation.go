@@ -36,7 +36,7 @@ type Incarnation struct {
 	variants map[*variant]struct{}
 	metas    map[string]*meta
 	hints    map[string]Mode
-	labels   map[Slot]exposition.Labels // of gauges that carry the worker label
+	labels   map[Slot]*labeled // of gauges that carry the worker label
 
 	untyped map[Slot]Slot // by typed line of the last snapshot, the line that the page itself has
 
@@ -218,7 +218,7 @@ func (st *Stage) Value(family string) (float64, bool) {
 	f := st.inc.fold
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at := -1
+	var at int
 	if o := st.expected; !st.diverged && !st.leftOut {
 		if o.asked != family {
 			o.asked, o.askedAt = family, f.valueAt(family, o.raw)

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/fedscrape/fedscrape/exposition"
 )
 
 // formatVersion is the first byte of a page and of the state record.
@@ -121,7 +119,7 @@ func (inc *Incarnation) appendGauges(dst []byte) []byte {
 func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
 	inc := &Incarnation{
 		fold: f, seq: r.uint(), moves: r.uint(), Key: r.string(), WorkerID: r.string(), present: true,
-		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
+		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]*labeled{},
 	}
 	inc.born = time.Unix(r.int(), int64(r.below(1e9)))
 	inc.base, inc.committed, inc.up = r.bool(), r.bool(), r.bool()
