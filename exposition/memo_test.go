@@ -1,7 +1,6 @@
 package exposition
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
