@@ -2,6 +2,7 @@ package federator
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,9 +11,12 @@ import (
 	"github.com/fedscrape/fedscrape/ledger"
 )
 
+var errFull = errors.New("no space left on device")
+
 // sick is a ledger whose disk is full, or hangs.
 type sick struct {
 	ledger.Ledger
+	only  string // what keys have to have in them to be ill; empty: any
 	mu    sync.Mutex
 	err   error
 	delay time.Duration
@@ -33,15 +37,23 @@ func (s *sick) act() error {
 }
 
 func (s *sick) Append(b *ledger.Batch) error {
-	if err := s.act(); err != nil {
-		return err
+	ill := s.only == ""
+	written := ledger.NewMemory()
+	_ = written.Append(b)
+	_ = written.Load("", func(key string, _ []byte) error { ill = ill || strings.Contains(key, s.only); return nil })
+	if ill {
+		if err := s.act(); err != nil {
+			return err
+		}
 	}
 	return s.Ledger.Append(b)
 }
 
 func (s *sick) WritePage(key string, page []byte) error {
-	if err := s.act(); err != nil {
-		return err
+	if strings.Contains(key, s.only) {
+		if err := s.act(); err != nil {
+			return err
+		}
 	}
 	return s.Ledger.WritePage(key, page)
 }
@@ -61,7 +73,7 @@ func inSickWorld(t *testing.T, test func(w *world, s *sick)) {
 // A full disk lets the page go out, says so where people look, and what was not written is written when there is room.
 func TestFullDisk(t *testing.T) {
 	inSickWorld(t, func(w *world, s *sick) {
-		s.set(errors.New("no space left on device"), 0)
+		s.set(errFull, 0)
 		w.at("h:1", answer{page: counter(6, 100)})
 		w.refuse("h:2")
 		w.deregister("w2")

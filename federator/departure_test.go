@@ -213,18 +213,6 @@ func TestOneWorkerIDTwice(t *testing.T) {
 	})
 }
 
-// TestMoveToAnotherInstance relabels a worker: what it counted stays where it was counted.
-func TestMoveToAnotherInstance(t *testing.T) {
-	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.register("w2", "h:2", func(d *discovery.Worker) { d.Instance = "web2" })
-		w.tell(func(u *discovery.Update) { u.Reconfigured = true })
-		w.want("x_total", "12")
-		w.wantStates("1:up 2:new")
-	})
-}
-
 func TestReloadKeepsInstances(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		two(w)

@@ -18,6 +18,10 @@ type identity struct {
 	ServiceID string    `json:"service_id"`
 	// CreateIndex is of the registration that it had.
 	CreateIndex uint64 `json:"create_index"`
+	// Moved says that another instance has it since: what became of it is known there. From is the instance that had it
+	// before.
+	Moved bool   `json:"moved,omitempty"`
+	From  string `json:"from,omitempty"`
 }
 
 // gone tells whether a registration is only what is left of the identity, and not its next life under the same ID.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fedscrape/fedscrape/discovery"
+	"github.com/fedscrape/fedscrape/exposition"
 	"github.com/fedscrape/fedscrape/merge"
 	"github.com/fedscrape/fedscrape/scraper"
 )
@@ -28,9 +29,14 @@ type member struct {
 	kept   json.RawMessage // its record as JSON, which was made of keptAs
 	keptAs memberRecord
 
+	labels exposition.Labels // of its own series, which were made for name and label
+	label  string
+	memos  [workerFamilies]exposition.Memo
+
 	state      string
 	since      time.Time
 	registered bool
+	listed     bool // discovery has shown it here since this process began; else only the ledger has
 	// start is process_start_time_seconds (or X-Fedscrape-Start) as last seen, 0 where the page shows none; saidID, that
 	// the page carried the worker's own ID.
 	start  float64

@@ -46,6 +46,7 @@ type world struct {
 	registry  *prometheus.Registry
 	log       *logBuffer
 	job       *Job
+	more      []*Job // of the configuration, after it
 	ledger    ledger.Ledger
 
 	mu      sync.Mutex
@@ -97,7 +98,7 @@ func (w *world) start() {
 	w.federator = New(Options{
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)), Registerer: w.registry, Lookup: w.lookup, Ledger: w.ledger,
 	})
-	w.federator.Apply([]*Job{w.job})
+	w.federator.Apply(append([]*Job{w.job}, w.more...))
 }
 
 // restart ends the federator as kill -9 does, but for the goroutines: Close writes nothing. The new one knows what the

@@ -1,0 +1,104 @@
+package federator
+
+import (
+	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
+)
+
+// distribution is who is registered where, as all discoveries say it together.
+type distribution struct {
+	now          time.Time
+	reconfigured bool
+	lists        map[instanceKey][]discovery.Worker
+	owner        map[instanceKey]*Job
+	unsure       map[*Job]bool // those whose discovery has not answered yet
+}
+
+// distribute tells each instance which workers are registered for it.
+func (f *Federator) distribute(now time.Time, reconfigured bool) {
+	d := f.gatherLists(now, reconfigured)
+	f.move(d)
+	for k, list := range d.lists {
+		owner := d.owner[k]
+		f.instance(k, owner, now).setWorkers(owner, list, !d.unsure[owner], reconfigured, now)
+	}
+	for k, in := range f.instances {
+		if d.lists[k] == nil {
+			f.empty(k, in, d)
+		}
+	}
+	for job, unsure := range d.unsure {
+		f.settled[job.Name] = f.settled[job.Name] || !unsure
+	}
+}
+
+// gatherLists puts the lists of all jobs together. Of two jobs that yield one (job, instance) the first in the
+// configuration decides.
+func (f *Federator) gatherLists(now time.Time, reconfigured bool) *distribution {
+	d := &distribution{
+		now: now, reconfigured: reconfigured,
+		lists: map[instanceKey][]discovery.Worker{}, owner: map[instanceKey]*Job{}, unsure: map[*Job]bool{},
+	}
+	for _, j := range f.jobs {
+		u := f.updates[j.Name]
+		d.unsure[j] = !u.answered
+		for _, w := range u.workers {
+			k := instanceKey{w.Job, w.Instance}
+			if d.owner[k] == nil {
+				d.owner[k] = j
+			}
+			if d.owner[k] == j {
+				d.lists[k] = append(d.lists[k], w)
+			}
+		}
+	}
+	return d
+}
+
+// instance gives a known instance, one that waited for its job to come back, or a new one.
+func (f *Federator) instance(k instanceKey, job *Job, now time.Time) *Instance {
+	in := f.instances[k]
+	if in == nil {
+		if in = f.orphans[k]; in == nil {
+			in = newInstance(f, k, job, now)
+		}
+		in.reopen()
+		delete(f.orphans, k)
+		f.instances[k] = in
+	}
+	return in
+}
+
+// adoptOrphans makes the instances of jobs that are configured again known. The ledger may name jobs that are not.
+func (f *Federator) adoptOrphans(now time.Time) {
+	for k, in := range f.orphans {
+		name := in.jobName()
+		if f.job(name) == nil || f.instances[k] != nil {
+			in.close(now)
+			f.metrics.forget(name)
+			continue
+		}
+		in.reopen()
+		delete(f.orphans, k)
+		f.instances[k] = in
+	}
+}
+
+// empty tells an instance that nobody is registered for it.
+func (f *Federator) empty(k instanceKey, in *Instance, d *distribution) {
+	job := f.job(in.jobName())
+	if job == nil {
+		in.close(d.now)
+		delete(f.instances, k)
+		f.orphans[k] = in
+		in.warnOrphan()
+		return
+	}
+	in.setWorkers(job, nil, !d.unsure[job], d.reconfigured, d.now)
+}
+
+func (in *Instance) warnOrphan() {
+	in.logger.Warn("Job is no longer configured: its instance is not served, and forgotten after instance_retention unless the job comes back",
+		"instance_retention", in.retention())
+}
