@@ -39,15 +39,15 @@ func (in *Instance) failures() *NoWorkerUpError {
 
 // own gives what merging would hide: the fedscrape_* families of a merged page.
 func (in *Instance) own(up int) []exposition.Family {
+	members, families := in.byName(), 0
 	byWorker := func(name, help string, value func(*member) (float64, bool)) exposition.Family {
-		f := exposition.Family{Name: name, Type: exposition.Gauge, Help: help}
-		for _, m := range in.byName() {
+		f := exposition.Family{Name: name, Type: exposition.Gauge, Help: help, Series: make([]exposition.Series, 0, len(members))}
+		for _, m := range members {
 			if v, ok := value(m); ok {
-				f.Series = append(f.Series, exposition.Series{
-					Labels: merge.WithWorker(nil, in.job.Merge.WorkerLabel, m.name), Value: v,
-				})
+				f.Series = append(f.Series, exposition.Series{Labels: m.ownLabels(in.job.Merge.WorkerLabel), Value: v, Memo: &m.memos[families]})
 			}
 		}
+		families++
 		return f
 	}
 	return []exposition.Family{
@@ -72,6 +72,18 @@ func (in *Instance) own(up int) []exposition.Family {
 		byLabel("fedscrape_workers_departed_total", exposition.Counter, "Workers that departed, by why.", "reason", in.departures()),
 		single("fedscrape_workers_started_total", "Workers that became known.", in.counts.started),
 	}
+}
+
+// workerFamilies is how many of them have a series a worker.
+const workerFamilies = 3
+
+// ownLabels gives the labels of the member's own series, made anew only where it has another name.
+func (m *member) ownLabels(label string) exposition.Labels {
+	if len(m.labels) == 0 || m.labels[0].Value != m.name || m.label != label {
+		m.labels, m.label = merge.WithWorker(nil, label, m.name), label
+		m.memos = new([workerFamilies]exposition.Memo) // a page that is being written may have the old ones
+	}
+	return m.labels
 }
 
 // withDegraded adds the mark of a page that the ledger lacks, in its place.

@@ -59,6 +59,19 @@ type pageRecord struct {
 	Members []json.RawMessage `json:"members"`
 }
 
+// json gives the record as encoding/json does, which would read each member's once more.
+func (p *pageRecord) json(dst []byte) []byte {
+	dst = append(dst, mustJSON(p.headRecord)...)
+	dst = append(dst[:len(dst)-1], `,"members":[`...)
+	for i, m := range p.Members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, m...)
+	}
+	return append(dst, "]}"...)
+}
+
 // memberRecord is a worker with what was seen of it.
 type memberRecord struct {
 	UID    uint64           `json:"uid"`
@@ -92,7 +105,7 @@ func sameWorker(a, b *discovery.Worker) bool {
 
 // appendPage puts the head before the fold's part.
 func appendPage(page []byte, head *pageRecord, appendFold func([]byte) []byte) []byte {
-	b := mustJSON(head)
+	b := head.json(nil)
 	page = binary.AppendUvarint(page, uint64(len(b)))
 	return appendFold(append(page, b...))
 }
