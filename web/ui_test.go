@@ -46,6 +46,21 @@ func TestPageForPeople(t *testing.T) {
 	}
 }
 
+// TestPageShowsALedgerInNeed says of which instance the ledger lacks something, and why.
+func TestPageShowsALedgerInNeed(t *testing.T) {
+	fake := &fakeFederator{instances: []federator.InstanceStatus{
+		{Job: "webapp", Instance: "a", LedgerError: "no space left on <device>"}, {Job: "webapp", Instance: "b"},
+	}}
+	body := ask(t, Options{Federator: fake}, "GET", "/").Body.String()
+	warning := strings.Index(body, `<p class="warning">The ledger lacks what the last page shows: it is lost if the federator is killed now. no space left on &lt;device&gt;</p>`)
+	if a, b := strings.Index(body, ">a</a>"), strings.Index(body, ">b</a>"); a < 0 || warning < a || b < warning {
+		t.Errorf("the warning is not with its instance:\n%s", body)
+	}
+	if n := strings.Count(body, "The ledger lacks"); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+}
+
 // Whatever a worker calls itself or answers is shown, never run.
 func TestPageEscapes(t *testing.T) {
 	const evil = `"><script>alert(1)</script>`
