@@ -52,7 +52,7 @@ func TestPageShowsALedgerInNeed(t *testing.T) {
 		{Job: "webapp", Instance: "a", LedgerError: "no space left on <device>"}, {Job: "webapp", Instance: "b"},
 	}}
 	body := ask(t, Options{Federator: fake}, "GET", "/").Body.String()
-	warning := strings.Index(body, `<p class="warning">The ledger lacks what the last page shows: it is lost if the federator is killed now. no space left on &lt;device&gt;</p>`)
+	warning := strings.Index(body, `<p class="warning">The ledger lacks what the last page shows: no space left on &lt;device&gt;.</p>`)
 	if a, b := strings.Index(body, ">a</a>"), strings.Index(body, ">b</a>"); a < 0 || warning < a || b < warning {
 		t.Errorf("the warning is not with its instance:\n%s", body)
 	}
