@@ -247,9 +247,11 @@ func TestDamagedPages(t *testing.T) {
 func TestSlotThatMayBeLost(t *testing.T) {
 	for newest := range slotCount {
 		for synced := -1; synced < slotCount; synced++ {
-			st := &pageState{newest: newest, synced: synced, seq: [slotCount]uint64{1, 2, 3}}
-			if slot := st.free(); slot == newest || slot == synced {
-				t.Errorf("newest %d, synced %d: writes over %d", newest, synced, slot)
+			for syncing := -1; syncing < slotCount; syncing++ {
+				st := &pageState{newest: newest, synced: synced, syncing: syncing, seq: [slotCount]uint64{1, 2, 3, 4}}
+				if slot := st.free(); slot == newest || slot == synced || slot == syncing {
+					t.Errorf("newest %d, synced %d, syncing %d: writes over %d", newest, synced, syncing, slot)
+				}
 			}
 		}
 	}

@@ -17,7 +17,7 @@ type files interface {
 	remove(name string) (size int64, err error)
 }
 
-// dirFiles are files in a directory. They do not stay open: a thousand instances have three thousand.
+// dirFiles are files in a directory. They do not stay open: a thousand instances have four thousand.
 type dirFiles string
 
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }

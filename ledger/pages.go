@@ -14,9 +14,10 @@ import (
 	"sync/atomic"
 )
 
-// slotCount is how many versions of a page there are. A write takes the one that is neither the newest written, which
-// kill -9 must leave, nor the newest synced, which a power cut must leave.
-const slotCount = 3
+// slotCount is how many versions of a page there are. A write takes one that is neither the newest written, which
+// kill -9 must leave, nor the newest synced, which a power cut must leave, nor the one that is being synced: the disk
+// would have the write wait.
+const slotCount = 4
 
 // pages are the newest versions of each key's page. Locks are taken in this order: noting, a state's, mu.
 type pages struct {
@@ -35,17 +36,17 @@ type pages struct {
 
 // pageState is what is known of a key's slots. Its lock is held during a write.
 type pageState struct {
-	mu     sync.Mutex
-	loaded bool
-	gone   bool              // forgotten: there is another one now
-	seq    [slotCount]uint64 // 0: nothing valid
-	length [slotCount]int64  // of the files
-	named  [slotCount]bool   // the file's name is safe from a power cut
-	last   uint64            // the last number that a write took; none is taken twice, though a write failed
-	newest int
-	synced int // -1: none
-	paged  bool
-	missed int // syncs in a row that a write overtook
+	mu      sync.Mutex
+	loaded  bool
+	gone    bool              // forgotten: there is another one now
+	seq     [slotCount]uint64 // 0: nothing valid
+	length  [slotCount]int64  // of the files
+	named   [slotCount]bool   // the file's name is safe from a power cut
+	last    uint64            // the last number that a write took; none is taken twice, though a write failed
+	newest  int
+	synced  int // -1: none
+	syncing int // -1: none
+	paged   bool
 }
 
 // openPages makes what is there safe first: it may be of a process that did not live to do so.
@@ -87,7 +88,7 @@ func (p *pages) hold(key string) *pageState {
 		p.mu.Lock()
 		st := p.byKey[key]
 		if st == nil {
-			st = &pageState{synced: -1}
+			st = &pageState{synced: -1, syncing: -1}
 			p.byKey[key] = st
 		}
 		p.mu.Unlock()
@@ -181,11 +182,11 @@ func (p *pages) write(key string, page []byte) error {
 // free gives the slot that may be lost.
 func (st *pageState) free() int {
 	for slot := range slotCount {
-		if slot != st.synced && (slot != st.newest || st.seq[slot] == 0) {
+		if slot != st.synced && slot != st.syncing && (slot != st.newest || st.seq[slot] == 0) {
 			return slot
 		}
 	}
-	return 0 // not reached: there are three
+	return 0 // not reached: there are four
 }
 
 // writeSlot writes a file. A much longer old one is cut, or a page that shrank would cost its disk for ever.
@@ -258,6 +259,6 @@ func (p *pages) remove(key string, st *pageState) error {
 	if err := p.files.syncDir(); err != nil {
 		return err
 	}
-	st.last, st.newest, st.synced, st.paged, st.missed = 0, 0, -1, false, 0
+	st.last, st.newest, st.synced, st.paged = 0, 0, -1, false
 	return p.marks.set(key, unmarked)
 }

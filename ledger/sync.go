@@ -76,10 +76,6 @@ func (s *syncer) next() (key string, ok, closed bool) {
 	return key, true, s.closed
 }
 
-// maxMissed is after how many syncs in a row that a write overtook the next one has writes wait: else a disk that is
-// slower than its writers would never have a page that is safe.
-const maxMissed = 3
-
 // sync makes a key's newest page safe from a power cut. An error leaves the one that is: the next write asks again.
 func (p *pages) sync(key string) {
 	p.mu.Lock()
@@ -103,28 +99,21 @@ func (p *pages) sync(key string) {
 	}
 }
 
-// syncNewest is called with the lock held, which it gives back meanwhile: the disk may be slow.
+// syncNewest is called with the lock held, which it gives back meanwhile: the disk may be slow. No write takes the slot.
 func (p *pages) syncNewest(key string, st *pageState) error {
 	slot, named := st.newest, st.named[st.newest]
-	seq := st.seq[slot]
-	held := st.missed >= maxMissed
-	if !held {
-		st.mu.Unlock()
-	}
+	st.syncing = slot
+	st.mu.Unlock()
 	err := p.syncSlot(fileName(key, slot), named)
-	if !held {
-		st.mu.Lock()
-	}
+	st.mu.Lock()
+	st.syncing = -1
 	switch {
 	case st.gone || !st.loaded: // forgotten meanwhile
 		return nil
 	case err != nil:
 		return err
-	case st.seq[slot] != seq: // written anew meanwhile
-		st.missed++
-		return nil
 	}
-	st.synced, st.named[slot], st.missed = slot, true, 0
+	st.synced, st.named[slot] = slot, true
 	p.noteSync(nil)
 	step("page.synced")
 	return nil
