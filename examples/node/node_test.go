@@ -19,7 +19,8 @@ func TestHelper(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, realbin.Node(t, here, "prom-client"), "--test", filepath.Join("testdata", "helper.test.js"))
+	cmd := exec.CommandContext(ctx, realbin.Node(t, here, "prom-client"), "--test",
+		filepath.Join("testdata", "helper.test.js"), filepath.Join("testdata", "page.test.js"))
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
