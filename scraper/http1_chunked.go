@@ -34,7 +34,7 @@ func (c *chunks) Read(p []byte) (n int, err error) {
 			return n, nil
 		case c.left > 0:
 			n += c.readData(p[n:])
-		case n > 0 && bytes.IndexByte(c.source.rest(), '\n') < 0:
+		case n > 0 && !c.hasNext():
 			return n, nil
 		default:
 			c.err = c.next()
@@ -44,6 +44,15 @@ func (c *chunks) Read(p []byte) (n int, err error) {
 		return n, nil
 	}
 	return n, c.err
+}
+
+// hasNext tells whether what stands before the next chunk is in the buffer.
+func (c *chunks) hasNext() bool {
+	text := c.source.rest()
+	if c.begun {
+		text = text[min(2, len(text)):]
+	}
+	return bytes.IndexByte(text, '\n') >= 0
 }
 
 func (c *chunks) readData(p []byte) int {

@@ -347,6 +347,46 @@ func testHang(t *testing.T, phase string, hang func(net.Conn, <-chan struct{}), 
 	p.group.Wait()
 }
 
+// TestPlainHandsOutWhatIsThere: the page is read while it arrives, also where what follows a piece is not there yet.
+func TestPlainHandsOutWhatIsThere(t *testing.T) {
+	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab" + later + "cd",
+		"HTTP/1.1 200 OK\r\n\r\nab" + later + "cd",
+		chunked + "4\r\nab" + later + "cd\r\n0\r\n\r\n",
+		chunked + "2\r\nab" + later + "\r\n2\r\ncd\r\n0\r\n\r\n",
+		chunked + "2\r\nab\r" + later + "\n2\r\ncd\r\n0\r\n\r\n",
+		chunked + "2\r\nab\r\n" + later + "2\r\ncd\r\n0\r\n\r\n",
+		chunked + "2\r\nab\r\n2" + later + "\r\ncd\r\n0\r\n\r\n",
+		chunked + "1\r\na\r\n1\r\nb\r\n" + later + "2\r\ncd\r\n0\r\n\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &scripted{answers: []string{answer}, send: make(chan struct{}), done: make(chan struct{}, 1)}
+			p := &pipes{talk: s.talk}
+			c := newPlainClient(t, nil)
+			c.plain.dial = p.dial
+			err := c.Fetch(t.Context(), "http://worker/", 0, func(r *Response) error {
+				b := make([]byte, 9)
+				n, err := r.Body.Read(b)
+				close(s.send)
+				if err != nil || string(b[:n]) != "ab" {
+					t.Errorf("%q: got %q first, error %v", answer, b[:n], err)
+				}
+				rest, err := io.ReadAll(r.Body)
+				if string(rest) != "cd" {
+					t.Errorf("%q: got %q then", answer, rest)
+				}
+				return err
+			})
+			if err != nil {
+				t.Errorf("%q: %v", answer, err)
+			}
+			c.Close()
+			p.group.Wait()
+		})
+	}
+}
+
 // TestPlainGivenUpBefore it begins: nothing is asked.
 func TestPlainGivenUpBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

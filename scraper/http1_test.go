@@ -332,7 +332,7 @@ func testFetchTellsPagesApart(t *testing.T, newClient maker) {
 // TestPlainFetchAllocates little: what a round of a thousand workers leaves to the collector.
 func TestPlainFetchAllocates(t *testing.T) {
 	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nX-Fedscrape-Worker: webapp-h-17-1\r\n" +
-		"X-Fedscrape-Start: 1700000000.25\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100_000))
+		"Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 100_000))
 	u := serveRaw(t, func(conn net.Conn, _ <-chan struct{}) {
 		for buf := make([]byte, 4096); ; {
 			_, err := conn.Write(answer)
@@ -364,6 +364,28 @@ func TestPlainFetchAllocates(t *testing.T) {
 	if limit := 5.0; allocs > limit {
 		t.Errorf("%v allocations a fetch, want %v at most", allocs, limit)
 	}
+}
+
+func TestParseSize(t *testing.T) {
+	f := func(digits string, want int64, ok bool) {
+		t.Helper()
+		if got, err := parseSize([]byte(digits)); got != want || (err == nil) != ok {
+			t.Errorf("%q: %d, %v", digits, got, err)
+		}
+	}
+	f("0", 0, true)
+	f("00000000000000Ff", 255, true)
+	f("4000000000000000", 1<<62, true)
+	f("4000000000000001", 0, false)
+	f("8000000000000000", 0, false)
+	f("ffffffffffffffff", 0, false)
+	f("00000000000000000", 0, false)
+	f("", 0, false)
+	f("-1", 0, false)
+	f("0x1", 0, false)
+	f("g", 0, false)
+	f("@", 0, false)
+	f(" 1", 0, false)
 }
 
 func TestAreFixedKnowsTokens(t *testing.T) {
