@@ -417,11 +417,11 @@ class _Renderer:
         self._end = encoder(_Families([]))
         self._kept = {}  # by collector; None where the library renders it
         self._modes, self._hints = [], b''
-        self._samples = 0
+        self._samples = 0  # since others had their turn
 
     def page(self):
         collectors = self._collectors()
-        parts = []
+        parts, self._samples = [], 0
         for collector in collectors:
             parts += self._parts(collector)
         if len(self._kept) > len(collectors):
@@ -448,16 +448,17 @@ class _Renderer:
         except Exception as err:  # its insides are not as known, or a gauge's function raises: let the library do it
             log.info('render %s as the library does: %r', collector, err)
             self._kept[collector] = None
+        self._take_turns(0)
         text = self._text(self._families(collector))
-        self._take_turns(text.count(b'\n'))
+        self._samples += text.count(b'\n')
         return [text]
 
     def _take_turns(self, samples):
-        """Called without any lock of the library: whoever waits for the interpreter runs now."""
-        self._samples += samples
-        if self._samples >= SLICE:
+        """Called before so many are rendered, without any lock of the library: others have their turn then."""
+        if self._samples + samples > SLICE:
             self._samples = 0
             time.sleep(0)
+        self._samples += samples
 
     def _families(self, collector):
         if self._created or not isinstance(collector, (Counter, Histogram, Summary)):
@@ -516,10 +517,10 @@ class _Kept:
             self._arrange(children, take_turns)
         parts = [self._header[:-1]]
         for chunk in self._chunks:
+            take_turns(chunk.samples)
             values = self._values(chunk.children)
             exemplars = self._read_exemplars(chunk.children) if self._read_exemplars else ()
             parts.append(chunk.text(values, exemplars))
-            take_turns(len(values))
         return parts + [b'\n']
 
     def _values(self, children):
@@ -532,8 +533,8 @@ class _Kept:
         self._children = ()
         new = [child for child in children if child not in self._lines]
         for i in range(0, len(new), 20):
-            self._learn(new[i:i + 20])
             take_turns(SLICE)
+            self._learn(new[i:i + 20])
         if len(self._lines) > len(children):
             self._lines = {child: self._lines[child] for child in children}
         size = SLICE // max(1, len(self._lines[children[0]])) or 1 if children else 1
@@ -585,6 +586,7 @@ class _Chunk:
         self.children = children
         self._parts = [part for child in children for line in lines[child] for part in (line, '')]
         self._blanks = self._parts[1::2]
+        self.samples = len(self._blanks)
         self._stride = len(lines[children[0]])
         self._tails = {}
 
