@@ -1,6 +1,9 @@
 package exposition
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // Lines are what a page has, line by line. The next page of the same worker is expected to have the same, so that a line
 // costs a comparison with the instance's one copy of its text, and its number. It must be immutable during its lifetime.
@@ -108,12 +111,14 @@ func (p *Page) whole(piece []byte) int {
 			}
 			v, taken := parsePlain(rest[n+1:])
 			if taken == 0 {
-				break
-			}
-			at += n + 1 + taken
-			if k.slot >= 0 {
+				if taken = p.repeatOdd(k, rest[n:]); taken == 0 {
+					break
+				}
+				taken--
+			} else if k.slot >= 0 {
 				p.push(v)
 			}
+			at += n + 1 + taken
 		}
 		r.next++
 		p.line++
@@ -166,6 +171,16 @@ func (p *Page) repeats(line []byte) bool {
 	r.next++
 	p.line++
 	return true
+}
+
+// repeatOdd reads what follows the series where it is not a plain number, and gives how many bytes that is; 0 where the
+// line's end is not there, or the line is not the expected one.
+func (p *Page) repeatOdd(k *known, rest []byte) int {
+	end := bytes.IndexByte(rest, '\n')
+	if end < 0 || !p.repeatSample(k, rest[:end]) {
+		return 0
+	}
+	return end + 1
 }
 
 func (p *Page) repeatSample(k *known, rest []byte) bool {

@@ -1,7 +1,6 @@
 package exposition
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -17,11 +16,21 @@ func parseValue(b []byte) (float64, bool) {
 	if v, ok := parseInteger(b); ok {
 		return v, true
 	}
-	if len(b) == 0 || bytes.ContainsAny(b, "pPxX_") {
+	if len(b) == 0 || beyondDecimal(b) {
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(view(b), 64)
 	return v, err == nil
+}
+
+// beyondDecimal tells whether strconv would read a number that Prometheus refuses: hexadecimal, or with underscores.
+func beyondDecimal(b []byte) bool {
+	for _, c := range b {
+		if c == '_' || c|0x20 == 'x' || c|0x20 == 'p' {
+			return true
+		}
+	}
+	return false
 }
 
 // parseInteger reads up to 15 digits, and the `.0` that client_python adds; every such number is exact.
@@ -71,19 +80,22 @@ var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 
 // are divided, which rounds once. b has plainWindow bytes.
 func parsePlain(b []byte) (v float64, n int) {
 	_ = b[plainWindow-1]
-	whole, n := parseDigits(b)
-	switch b[n] {
-	case '\n':
-		if n == 0 {
-			return 0, 0
-		}
-		return float64(whole), n + 1
-	case '.':
-	default:
-		return 0, 0
+	var whole uint64
+	word := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
+	if n = digitsOf(word); n < 8 {
+		whole = eightDigits(word << (64 - 8*uint(n)))
+	} else {
+		whole, n = parseDigits(b)
 	}
-	if n == 0 || n > 15 {
+	switch {
+	case n == 0:
 		return 0, 0
+	case b[n] == '\n':
+		return float64(whole), n + 1
+	case b[n] != '.' || n > 15:
+		return 0, 0
+	case b[n+1] == '0' && b[n+2] == '\n':
+		return float64(whole), n + 3
 	}
 	rest := b[n+1:]
 	if len(rest) < 16 {
