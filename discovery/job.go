@@ -25,6 +25,8 @@ type jobRun struct {
 	sources  []*sourceRun
 	last     Update
 	problems map[string]bool
+	// reconfigured says that no list is out yet that is whole under the present configuration, after an earlier one.
+	reconfigured bool
 }
 
 // sourceRun is a source that runs, or is about to. config tells whether it is the same after a reload.
@@ -56,13 +58,14 @@ func (j *jobRun) apply(ctx context.Context, job Job, wanted []*sourceRun) {
 	stopAll(old)
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.reconfigured = j.reconfigured || j.job.Name != ""
 	j.job, j.sources = job, wanted
 	for _, s := range wanted {
 		if s.cancel == nil {
 			j.startSource(ctx, s)
 		}
 	}
-	j.tell(true)
+	j.tell()
 }
 
 func (j *jobRun) running() []*sourceRun {
@@ -83,7 +86,7 @@ func (j *jobRun) startSource(ctx context.Context, s *sourceRun) {
 			}
 			s.state = state
 			j.logError(s)
-			j.tell(false)
+			j.tell()
 		},
 	}
 	s.done.Go(func() { s.source.run(ctx, to) })
@@ -116,13 +119,16 @@ func (j *jobRun) logError(s *sourceRun) {
 }
 
 // tell hands on the job's state where it has changed; j.mu is held.
-func (j *jobRun) tell(reconfigured bool) {
+func (j *jobRun) tell() {
 	next := j.next()
+	next.Reconfigured = j.reconfigured && next.Answered
+	if next.Answered {
+		j.reconfigured = false // who goes from now on goes by itself
+	}
 	if sameUpdate(&j.last, &next) {
 		return
 	}
 	j.last = next
-	next.Reconfigured = reconfigured
 	j.metrics.updates.WithLabelValues(j.name).Inc()
 	j.onUpdate(next)
 }
@@ -149,7 +155,7 @@ func (j *jobRun) next() Update {
 // overLimit keeps the last list: which of too many workers to leave out is nobody's to say.
 func (j *jobRun) overLimit(workers, limit int) Update {
 	out := j.last
-	out.Job = j.name
+	out.Job, out.Reconfigured = j.name, false
 	out.Err = fmt.Errorf("%d workers are more than target_limit allows (%d): the last known ones stay; drop some by relabel_configs, or raise it", workers, limit)
 	if errorText(j.last.Err) != out.Err.Error() {
 		j.metrics.attempted(j.name, out.Err)

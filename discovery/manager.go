@@ -28,7 +28,8 @@ type Update struct {
 	// Answered says that each source of the job has answered once since the job had this set of sources. Until then
 	// Workers may lack some, and nothing in it means that a worker has gone.
 	Answered bool
-	// Reconfigured says that the job's configuration changed: who is missing was taken away by it.
+	// Reconfigured says that this is the first whole list since the job's configuration changed: who is missing was
+	// taken away by it.
 	Reconfigured bool
 	// Err is what is wrong now; Workers are then the last known ones.
 	Err error

@@ -178,6 +178,30 @@ func TestApplyStopsAndStarts(t *testing.T) {
 	}
 }
 
+// Who is missing from the first whole list after a change of the configuration was taken away by it, also where a new
+// source has to answer first; who is missing later has gone by itself, and so has who is missing at the start.
+func TestApplyTellsWhoWasTakenAway(t *testing.T) {
+	consul := newFakeConsul(t)
+	consul.register("webapp", "web1", "10.0.0.5", 40001)
+	r := start(t, job(t, "webapp", static("a:1", "b:1")))
+	f := func(what, config string, n int, want bool) {
+		t.Helper()
+		if config != "" {
+			r.Apply([]Job{job(t, "webapp", config)})
+		}
+		if u := r.await(t, what, workers(n)); u.Reconfigured != want {
+			t.Errorf("%s: reconfigured is %t", what, u.Reconfigured)
+		}
+	}
+	f("the first list", "", 2, false)
+	f("a target less", static("a:1"), 1, true)
+	f("another discovery", consul.sd(", services: [webapp]"), 1, true)
+	f("a rule that drops it", consul.sd(", services: [webapp]")+"\nrelabel_configs: [{action: drop, source_labels: [__meta_consul_service], regex: webapp}]", 0, true)
+	f("no rule", consul.sd(", services: [webapp]"), 1, true)
+	consul.change(func() { consul.services = nil })
+	f("an empty registry", "", 0, false)
+}
+
 func TestNothingIsToldAfterTheEnd(t *testing.T) {
 	consul := newFakeConsul(t)
 	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))

@@ -9,19 +9,28 @@ import (
 // distribution is who is registered where, as all discoveries say it together.
 type distribution struct {
 	now          time.Time
-	reconfigured bool
+	reconfigured string // the job whose discovery or relabeling changed; empty where none did
 	lists        map[instanceKey][]discovery.Worker
 	owner        map[instanceKey]*Job
 	unsure       map[*Job]bool // those whose discovery has not answered yet
 }
 
-// distribute tells each instance which workers are registered for it.
-func (f *Federator) distribute(now time.Time, reconfigured bool) {
+// takesAway tells whether workers that are missing in an instance's new list were taken away by configuration: by that
+// of its job, or because it is another job's now.
+func (d *distribution) takesAway(in *Instance, owner *Job) bool {
+	was := in.jobName()
+	return d.reconfigured != "" && (d.reconfigured == owner.Name || d.reconfigured == was) || was != owner.Name
+}
+
+// distribute tells each instance which workers are registered for it. reconfigured is the job whose discovery or
+// relabeling changed, if one did.
+func (f *Federator) distribute(now time.Time, reconfigured string) {
 	d := f.gatherLists(now, reconfigured)
 	f.move(d)
 	for k, list := range d.lists {
 		owner := d.owner[k]
-		f.instance(k, owner, now).setWorkers(owner, list, !d.unsure[owner], reconfigured, now)
+		in := f.instance(k, owner, now)
+		in.setWorkers(owner, list, !d.unsure[owner], d.takesAway(in, owner), now)
 	}
 	for k, in := range f.instances {
 		if d.lists[k] == nil {
@@ -35,7 +44,7 @@ func (f *Federator) distribute(now time.Time, reconfigured bool) {
 
 // gatherLists puts the lists of all jobs together. Of two jobs that yield one (job, instance) the first in the
 // configuration decides.
-func (f *Federator) gatherLists(now time.Time, reconfigured bool) *distribution {
+func (f *Federator) gatherLists(now time.Time, reconfigured string) *distribution {
 	d := &distribution{
 		now: now, reconfigured: reconfigured,
 		lists: map[instanceKey][]discovery.Worker{}, owner: map[instanceKey]*Job{}, unsure: map[*Job]bool{},
@@ -95,7 +104,7 @@ func (f *Federator) empty(k instanceKey, in *Instance, d *distribution) {
 		in.warnOrphan()
 		return
 	}
-	in.setWorkers(job, nil, !d.unsure[job], d.reconfigured, d.now)
+	in.setWorkers(job, nil, !d.unsure[job], d.takesAway(in, job), d.now)
 }
 
 func (in *Instance) warnOrphan() {

@@ -113,7 +113,7 @@ func (f *Federator) Apply(jobs []*Job) {
 	for _, j := range jobs {
 		f.metrics.add(j.Name)
 	}
-	f.distribute(time.Now(), true)
+	f.distribute(time.Now(), "") // whom it takes away discovery says
 }
 
 func (f *Federator) job(name string) *Job {
@@ -142,7 +142,11 @@ func (f *Federator) Update(u discovery.Update) {
 	}
 	old := f.updates[u.Job]
 	f.updates[u.Job] = update{answered: u.Answered || old.answered && u.Err != nil, workers: u.Workers}
-	f.distribute(time.Now(), u.Reconfigured)
+	reconfigured := ""
+	if u.Reconfigured {
+		reconfigured = u.Job
+	}
+	f.distribute(time.Now(), reconfigured)
 }
 
 // all gives the instances, sorted.

@@ -133,3 +133,40 @@ func TestSweepsAreSpread(t *testing.T) {
 		group.Wait()
 	})
 }
+
+// A reload takes away whom the job's own new discovery or relabeling leaves out, and nobody else: a worker whose
+// registration is lost lives on through a reload of the same configuration, and through another job's change.
+func TestReloadTakesAwayOnlyItsOwn(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.want("x_total", "12")
+		w.deregister("w2")
+		same, other := *w.job, *w.job
+		other.Name = "other"
+		w.federator.Apply([]*Job{&same, &other})
+		w.wantStates("1:up 2:up")
+		w.federator.Update(discovery.Update{Job: "other", Answered: true, Reconfigured: true})
+		w.wantStates("1:up 2:up")
+		w.at("h:2", answer{page: counter(8, 100), start: 100})
+		w.want("x_total", "13")
+		w.tell(func(u *discovery.Update) { u.Reconfigured = true })
+		w.wantStates("1:up")
+		w.want("x_total", "13")
+	})
+}
+
+// An instance that becomes another job's, because the jobs change places, has that job's workers at once.
+func TestReloadGivesAnInstanceToAnotherJob(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		other := *w.job
+		other.Name = "other"
+		w.federator.Apply([]*Job{w.job, &other})
+		w.federator.Update(discovery.Update{Job: "other", Answered: true, Workers: []discovery.Worker{w.workers["w1"]}})
+		w.want("x_total", "12")
+		w.wantStates("1:up 2:up")
+		w.federator.Apply([]*Job{&other, w.job})
+		w.wantStates("1:up")
+		w.want("x_total", "12")
+	})
+}
