@@ -32,9 +32,6 @@ func (h *head) readFields(text []byte) error {
 
 // eachField gives what comes after the blank line; there must be one.
 func eachField(text []byte, set func(name, value []byte)) (rest []byte, err error) {
-	if isSpace(text[0]) {
-		return nil, errors.New("malformed HTTP header: first line begins with a space")
-	}
 	for {
 		var line []byte
 		line, text = cutLine(text)

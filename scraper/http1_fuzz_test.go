@@ -83,7 +83,7 @@ var answers = []string{
 	"HTTP/1.0 200 OK\r\nContent-Type: a\r\nContent-Type: b\r\n\r\nup 1\n",
 	"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nup",
 	"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
-	"HTTP/0.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/0.9 200 OK\r\n\r\nx",
+	"HTTP/1.x 200 OK\r\n\r\n", "HTTP/x.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\tA: b\r\n\r\n", "HTTP/1.1 200 OK\r\n \r\n\r\n", "HTTP/0.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/0.9 200 OK\r\n\r\nx",
 	"HTTP/2.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	"HTTP/1.1 200\r\nConnection: x , CLOSE\r\nContent-Length: 0\r\n\r\n",
 	"HTTP/1.1 002 OK\r\nContent-Length: 5\r\n\r\nup 1\n", "HTTP/1.1   200 OK\r\n\r\n", "HTTP/1.1 +20 OK\r\n\r\n", "HTTP/1.1 -20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.11 200 OK\r\n\r\n",
