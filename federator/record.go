@@ -105,7 +105,7 @@ func sameWorker(a, b *discovery.Worker) bool {
 
 // appendPage puts the head before the fold's part.
 func appendPage(page []byte, head *pageRecord, appendFold func([]byte) []byte) []byte {
-	b := head.json(nil)
+	b := head.json(make([]byte, 0, 256+512*len(head.Members)))
 	page = binary.AppendUvarint(page, uint64(len(b)))
 	return appendFold(append(page, b...))
 }

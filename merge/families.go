@@ -141,11 +141,13 @@ func (f *Fold) render(fam *family) exposition.Family {
 		fam.help, fam.unit = f.metaOf(fam.name)
 	}
 	out.Help, out.Unit = fam.help, fam.unit
+	out.Series = make([]exposition.Series, 0, fam.shown)
 	for _, s := range v.ordered() {
 		if !s.hidden {
 			out.Series = f.renderSeries(out.Series, s)
 		}
 	}
+	fam.shown = len(out.Series)
 	return out
 }
 
@@ -213,6 +215,10 @@ func (f *Fold) renderBuckets(out *exposition.Series, s *series) {
 	}
 	all := f.holders[s.infSlot()] == 0
 	below, floor := sum{}, 0.0
+	if cap(f.buckets)-len(f.buckets) < len(s.buckets) {
+		f.buckets = make([]exposition.Bucket, 0, max(256, len(s.buckets)))
+	}
+	begin := len(f.buckets)
 	for _, b := range s.buckets {
 		below.addSum(f.betweenNow[b.slot])
 		if !all && f.holders[b.slot] == 0 {
@@ -221,8 +227,9 @@ func (f *Fold) renderBuckets(out *exposition.Series, s *series) {
 		t := f.total[b.slot]
 		t.addSum(below)
 		floor = math.Max(floor, f.rising(b.slot, t.value()))
-		out.Buckets = append(out.Buckets, exposition.Bucket{UpperBound: b.bound, Count: floor})
+		f.buckets = append(f.buckets, exposition.Bucket{UpperBound: b.bound, Count: floor})
 	}
+	out.Buckets = f.buckets[begin:len(f.buckets):len(f.buckets)]
 }
 
 // rising gives what to export of a cumulative line: never less than before by rounding alone.

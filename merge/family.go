@@ -70,6 +70,7 @@ type family struct {
 	notInfo  bool   // a value other than 1 was seen
 	oddAt    time.Time
 
+	shown      int    // series of the last page
 	help, unit string // of the newest worker
 	metaShape  uint64 // the fold's, when they were looked up
 }

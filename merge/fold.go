@@ -70,7 +70,9 @@ type Fold struct {
 	previousMark []uint64
 	keyBuffer    []byte
 
-	shape   uint64     // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
+	shape   uint64              // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
+	buckets []exposition.Bucket // room for those of pages, which keep it
+
 	found   []Conflict // what Conflicts gave
 	foundAt uint64     // in which shape
 

@@ -34,7 +34,7 @@ func (st *Stage) Snapshot() *Snapshot {
 type Gap struct {
 	// Fell tells that a cumulative series is lower, or is gone: the page is not a later one of the same life.
 	Fell bool
-	// Changed counts the cumulative series that are new or not the same, Rise is by how much in all.
+	// Changed counts the cumulative series that are new or not the same, Rise is by how much in all: where none fell.
 	Changed int
 	Rise    float64
 }
@@ -87,8 +87,11 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 		return g, false
 	}
 	for i, k := range o.kinds {
-		if k&grows != 0 {
-			g.step(st.values[i] - from.last[i])
+		if k&grows == 0 {
+			continue
+		}
+		if g.step(st.values[i] - from.last[i]); g.Fell {
+			break
 		}
 	}
 	return g, true
