@@ -32,6 +32,8 @@ type Federator struct {
 	ledger  ledger.Ledger
 	clock   clock
 
+	clockSaves clockSaves
+
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
 	group  sync.WaitGroup
@@ -65,6 +67,7 @@ func New(o Options) *Federator {
 		updates: map[string]update{}, instances: map[instanceKey]*Instance{}, orphans: map[instanceKey]*Instance{},
 		settled: map[string]bool{}, clock: clock{started: time.Now()},
 	}
+	f.clockSaves.begun = f.clock.started
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	o.Registerer.MustRegister(f)
 	return f

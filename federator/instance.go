@@ -240,10 +240,13 @@ func (in *Instance) byName() []*member {
 	return list
 }
 
-// close ends an instance whose job is gone.
+// close ends an instance whose job is gone. No page will tell the ledger when its workers left.
 func (in *Instance) close(now time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if len(in.members) > 0 {
+		defer in.saveBeside()
+	}
 	for _, m := range in.members {
 		in.depart(m, reasonVanished, now)
 	}

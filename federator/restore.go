@@ -85,7 +85,7 @@ func (f *Federator) readInstance(k instanceKey, records map[string][]byte, jobs 
 		job = jobs[i]
 	}
 	r := &reading{in: newInstance(f, k, job, now), records: records, now: now, members: map[uint64]*member{}}
-	r.in.open, r.in.saved = true, now
+	r.in.open, r.in.saved, r.in.idle = true, now, time.Time{}
 	r.takeHead(head)
 	if err := r.readIdentities(); err != nil {
 		return nil, err
@@ -112,7 +112,9 @@ func (r *reading) takeHead(h *headRecord) {
 	for reason, n := range h.Departed {
 		c.departed[reason] = max(c.departed[reason], n)
 	}
-	r.in.idle = r.in.federator.clock.time(h.Idle)
+	if idle := r.in.federator.clock.time(h.Idle); idle.After(r.in.idle) {
+		r.in.idle = idle
+	}
 }
 
 func (r *reading) readIdentities() error {

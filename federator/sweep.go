@@ -31,6 +31,7 @@ func (f *Federator) Run(ctx context.Context) error {
 func (f *Federator) sweep(now time.Time) time.Duration {
 	next, under, saves := time.Second, 0, 0
 	f.forgetOrphans(now)
+	f.saveClock(now)
 	list := f.all()
 	for _, in := range list {
 		if in.sweeping() {
