@@ -1,6 +1,9 @@
 package exposition
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // bytesPerEntry is how long lines and texts may be on average before a table counts as full.
 const bytesPerEntry = 256
@@ -19,7 +22,8 @@ type Table struct {
 	// known and families are by entry. They are only ever appended to; a table that starts anew starts new ones.
 	known    []known
 	families []string // by which the sink knows the line
-	epoch    int      // how often it started anew
+	chunk    *strings.Builder
+	epoch    int // how often it started anew
 }
 
 // entry numbers the lines that a table knows.
@@ -57,7 +61,7 @@ func NewTable(maxEntries int) *Table {
 // reset forgets everything. Numbers of contexts are never given twice, so that pages under way may go on with theirs.
 func (t *Table) reset() {
 	t.lines, t.comments, t.contexts, t.texts = map[string]entry{}, map[string]entry{}, map[string]context{}, map[string]string{}
-	t.known, t.families, t.size = nil, nil, 0
+	t.known, t.families, t.size, t.chunk = nil, nil, 0, new(strings.Builder)
 	t.epoch++
 }
 
@@ -84,7 +88,7 @@ func (t *Table) learn(key []byte, c context, slot Slot, family string) (entry, b
 	if !t.admit(len(t.lines), len(key)) {
 		return 0, false
 	}
-	kept := string(key)
+	kept := t.keep(key)
 	e := t.add(known{kept[contextBytes:], slot, c}, family)
 	t.lines[kept] = e
 	return e, true
@@ -106,10 +110,24 @@ func (t *Table) learnComment(line []byte, slot Slot) (entry, bool) {
 	if !t.admit(len(t.comments), len(line)) {
 		return 0, false
 	}
-	kept := string(line)
+	kept := t.keep(line)
 	e = t.add(known{kept, slot, 0}, "")
 	t.comments[kept] = e
 	return e, true
+}
+
+// chunkSize is how many bytes of texts stand together.
+const chunkSize = 32 << 10
+
+// keep gives a copy of a text, right after the one before: lines are compared with them one after another.
+func (t *Table) keep(text []byte) string {
+	if t.chunk.Cap()-t.chunk.Len() < len(text) {
+		t.chunk = new(strings.Builder)
+		t.chunk.Grow(max(chunkSize, len(text)))
+	}
+	begin := t.chunk.Len()
+	t.chunk.Write(text) // never more than it has room for: what it has stays where it is
+	return t.chunk.String()[begin:]
 }
 
 func (t *Table) add(k known, family string) entry {

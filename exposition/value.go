@@ -70,14 +70,21 @@ func parseSeconds(b []byte) (int64, bool) {
 }
 
 // plainWindow is how many bytes parsePlain looks at, at most.
-const plainWindow = 32
+const plainWindow = 48
 
-// powers of ten that a float holds exactly, and that leave an integer of 53 bits exact when it is divided by one.
-var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
+// mostDigits is how many decimal digits any integer of 64 bits can have.
+const mostDigits = 19
 
-// parsePlain reads the numbers that most lines end in: up to 16 digits, perhaps with a point, and a new line. It gives
-// how many bytes that are, 0 where it is something else. The value is the one that parseValue gives: two exact floats
-// are divided, which rounds once. b has plainWindow bytes.
+// powers of ten that a float holds exactly.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+var integerPowers = [mostDigits + 1]uint64{
+	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+}
+
+// parsePlain reads the numbers that most lines end in: digits, perhaps with a point among them, and a new line. It gives
+// how many bytes that are, 0 where it is something else. The value is the one that parseValue gives. b has plainWindow
+// bytes.
 func parsePlain(b []byte) (v float64, n int) {
 	_ = b[plainWindow-1]
 	var whole uint64
@@ -97,18 +104,37 @@ func parsePlain(b []byte) (v float64, n int) {
 	case b[n+1] == '0' && b[n+2] == '\n':
 		return float64(whole), n + 3
 	}
-	rest := b[n+1:]
-	if len(rest) < 16 {
+	part, digits := parseDigits(b[n+1 : plainWindow])
+	for b[n+1+digits]-'0' < 10 && digits >= 16 && digits < mostDigits {
+		part = part*10 + uint64(b[n+1+digits]-'0')
+		digits++
+	}
+	if digits == 0 || b[n+1+digits] != '\n' || n+digits > mostDigits && whole > 0 {
 		return 0, 0
 	}
-	part, digits := parseDigits(rest)
-	if digits == 0 || n+digits > 15 || rest[digits] != '\n' {
-		return 0, 0
-	}
-	return float64(whole*integerPowers[digits]+part) / powers[digits], n + digits + 2
+	return quotient(whole*integerPowers[digits]+part, digits), n + digits + 2
 }
 
-var integerPowers = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+// quotient is v / 10^digits, rounded once, to even: the float nearest to the decimal.
+func quotient(v uint64, digits int) float64 {
+	if v < 1<<53 && digits < len(powers) {
+		return float64(v) / powers[digits] // both are exact
+	}
+	if v == 0 {
+		return 0
+	}
+	divisor := integerPowers[digits]
+	up, down := bits.LeadingZeros64(v), bits.LeadingZeros64(divisor)
+	v <<= up
+	q, rest := bits.Div64(v>>1, v<<63, divisor<<down) // v * 2^63 / divisor: more than 62 bits
+	extra := uint(11 - bits.LeadingZeros64(q))
+	mantissa, half := q>>extra, uint64(1)<<(extra-1)
+	if low := q & (half<<1 - 1); low > half || low == half && (rest > 0 || mantissa&1 == 1) {
+		mantissa++
+	}
+	exponent := int(extra) - 63 - up + down
+	return float64(mantissa) * math.Float64frombits(uint64(1023+exponent)<<52) //nolint:gosec // never below -190: exact
+}
 
 // parseDigits reads up to 16 digits, eight at a time.
 func parseDigits(b []byte) (v uint64, n int) {

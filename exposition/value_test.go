@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +26,9 @@ func TestPlainNumbers(t *testing.T) {
 	for _, text := range someNumbers {
 		check(text)
 	}
+	for _, tie := range []string{"562949953421312.0625", "562949953421312.1875", "281474976710656.03125", "281474976710656.09375"} {
+		check(tie)
+	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300_000 {
 		text := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
@@ -32,13 +36,15 @@ func TestPlainNumbers(t *testing.T) {
 			text = text[:at] + "." + text[at:]
 		}
 		check(text)
+		check(strconv.FormatFloat(r.Float64()*math.Pow10(r.IntN(24)-8), 'f', -1, 64))
+		check("0." + strings.Repeat("0", r.IntN(6)) + strconv.FormatUint(r.Uint64()>>r.IntN(64), 10))
 		mangled := []byte(text)
 		mangled[r.IntN(len(mangled))] = byte(r.IntN(256))
 		if bytes.IndexByte(mangled, '\n') < 0 {
 			check(string(mangled))
 		}
 	}
-	for _, quick := range []string{"0", "12345678", "1234567890123456", "1.0", "123456.789", "0.5"} {
+	for _, quick := range []string{"0", "12345678", "1234567890123456", "1.0", "123456.789", "0.5", "0.0012345678901234567", "1234567.123456789012"} {
 		if _, n := parsePlain(append([]byte(quick+"\n"), make([]byte, plainWindow)...)); n == 0 {
 			t.Errorf("%q is not read the quick way", quick)
 		}
