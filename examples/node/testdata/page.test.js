@@ -126,6 +126,9 @@ test('metrics that collect', async () => {
 test('metrics that come and go', async () => {
   const it = setup();
   await same(it, it.metrics);
+  it.register.removeSingleMetric('depth');
+  await same(it, [it.metrics[0], it.metrics[2]]);
+  assert.strictEqual(it.renderer._kept.size, 2);
   it.register.clear();
   await same(it);
   assert.strictEqual(it.renderer._kept.size, 0);
@@ -139,7 +142,9 @@ test('what is not known is rendered by the library', async () => {
       return { ...data, values: data.values.map((v) => ({ ...v, value: v.value * 2 })) };
     }
   }
-  new Doubled({ name: 'doubled', help: 'Doubled.', registers: [it.register] }).inc(4);
+  const doubled = new Doubled({ name: 'doubled', help: 'Doubled.', registers: [it.register] });
+  await same(it, it.metrics); // twice 0 is no more than 0
+  doubled.inc(4);
   new prom.Summary({ name: 'size', help: 'Size.', registers: [it.register] }).observe(3);
   await same(it, it.metrics);
   const [counter, gauge, histogram] = it.metrics;
@@ -159,6 +164,15 @@ test('a library with other insides renders its metrics itself', async (t) => {
     for (const metric of it.metrics) touch(metric, { one: 'x' });
     await same(it, it.metrics.slice(0, 2));
   }
+  prom.Histogram.prototype.getForPromString = getForPromString;
+  const { getMetricsAsString } = prom.Registry.prototype;
+  t.after(() => { prom.Registry.prototype.getMetricsAsString = getMetricsAsString; });
+  prom.Registry.prototype.getMetricsAsString = async function get(metric) { // with timestamps
+    return (await getMetricsAsString.call(this, metric)).replace(/^[^#].*$/mg, '$& 1000');
+  };
+  const it = setup(['one']);
+  for (const metric of it.metrics) touch(metric, { one: 'x' });
+  await same(it);
 });
 
 test('OpenMetrics, with exemplars, and registries of other kinds', async () => {
