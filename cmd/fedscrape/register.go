@@ -83,9 +83,10 @@ type registrar struct {
 	cmd    *exec.Cmd
 	client *scraper.Client
 	worker *worker.Worker
-	// page is the last good one of the command's endpoint, and its content type.
+	// page is the last good one of the command's endpoint, and its content type; unread, why there is none.
 	page        []byte
 	contentType string
+	unread      error
 }
 
 func newRegistrar(c *cli.Context) (*registrar, error) {
@@ -143,6 +144,7 @@ func (r *registrar) run() (err error) {
 	if r.client, err = scraper.NewClient(options); err != nil {
 		return err
 	}
+	r.unread = errors.New("it ended within a second")
 	defer r.client.Close()
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -188,7 +190,9 @@ func (r *registrar) register() {
 		r.logger.Error("Worker is not registered; the command runs on", "err", err)
 		return
 	}
-	r.worker = w
+	if w.ServiceID() != "" { // by FEDSCRAPE_DISABLE there is none
+		r.worker = w
+	}
 }
 
 // follow passes signals on and reads the endpoint until the command has ended, and says goodbye for it.
@@ -223,7 +227,7 @@ func (r *registrar) read() {
 		page, err = io.ReadAll(resp.Body)
 		return err
 	})
-	if err == nil {
+	if r.unread = err; err == nil {
 		r.page, r.contentType = page, contentType
 	}
 }
@@ -233,7 +237,11 @@ func (r *registrar) goodbye() {
 	if r.worker == nil {
 		return
 	}
-	if r.page != nil {
+	switch {
+	case r.options.FederatorURL == "":
+	case r.page == nil:
+		r.logger.Warn("No page of the command was read, so none is handed in: what it counted is lost if no scrape has met it", "address", r.worker.Addr(), "err", r.unread)
+	default:
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := r.worker.FinalPage(ctx, r.contentType, r.page); err != nil {
