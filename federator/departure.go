@@ -36,7 +36,7 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	}
 	in.countDeparture(reason)
 	in.logger.Info("Worker departed", "worker_id", m.name, "service_id", m.worker.ServiceID, "address", m.worker.Address, "reason", reason)
-	in.nameWorkers()
+	in.named = false
 }
 
 func (in *Instance) countDeparture(reason string) {
@@ -49,6 +49,7 @@ func (in *Instance) countDeparture(reason string) {
 
 // settle folds what has been apart for long enough, and forgets identities that are old.
 func (in *Instance) settle(now time.Time) {
+	in.name()
 	in.foldGone(now)
 	in.fold.FoldExpired(now)
 	for key, m := range in.departed {

@@ -40,6 +40,7 @@ type Instance struct {
 	idle     time.Time // since when there is no present worker
 	counts   counts
 	conflict map[conflictKey]bool // as of the last round
+	named    bool                 // the present workers have the names they should have
 	closed   bool                 // its job is gone, and the job's metrics with it
 
 	compacted time.Time // when lines that nobody has were let go
@@ -205,8 +206,16 @@ func (in *Instance) join(w *discovery.Worker, base bool, now time.Time) *member 
 	return m
 }
 
+// name names the workers anew where some departed: once, however many did.
+func (in *Instance) name() {
+	if !in.named {
+		in.nameWorkers()
+	}
+}
+
 // nameWorkers tells apart present workers with one worker ID: the later becomes <id>~2, and so on.
 func (in *Instance) nameWorkers() {
+	in.named = true
 	list := in.sorted()
 	seen := map[string]int{}
 	for _, m := range list {
@@ -235,6 +244,7 @@ func (in *Instance) sorted() []*member {
 
 // byName gives the present members in the order of their worker IDs.
 func (in *Instance) byName() []*member {
+	in.name()
 	list := in.sorted()
 	slices.SortStableFunc(list, func(a, b *member) int { return cmp.Compare(a.name, b.name) })
 	return list

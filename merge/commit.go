@@ -349,9 +349,12 @@ func (c *commit) order() *order {
 
 // learnVariants notes which families the worker has.
 func (c *commit) learnVariants() {
+	c.moved(c.inc)
 	c.inc.variants = map[*variant]struct{}{}
 	for _, slot := range c.st.slots {
-		c.known[c.target[slot]] = true
+		if target := c.target[slot]; !c.known[target] {
+			c.known[target], c.layout = true, false // it may be in another family's way
+		}
 		c.lines[slot].series.pending = false
 		if raw, ok := c.st.untyped[slot]; ok {
 			slot = raw
@@ -360,5 +363,5 @@ func (c *commit) learnVariants() {
 		c.inc.variants[c.lines[slot].variant] = struct{}{}
 	}
 	c.inc.hints = c.hintsOf(c.st.slots, c.st.values)
-	c.layout, c.held = false, false
+	c.moved(c.inc)
 }

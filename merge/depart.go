@@ -24,7 +24,7 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	f.changed()
 	maps.Copy(f.hints, inc.hints)
 	maps.Copy(f.metas, inc.metas)
-	f.layout, f.held = false, false
+	f.moved(inc)
 	if certain {
 		f.fold(inc, now)
 	}
@@ -40,7 +40,7 @@ func (f *Fold) Return(inc *Incarnation) bool {
 	}
 	inc.present = true
 	inc.moves++
-	f.layout, f.held = false, false
+	f.moved(inc)
 	return true
 }
 
@@ -96,7 +96,7 @@ func (f *Fold) fold(inc *Incarnation, now time.Time) {
 		f.ledger[f.target[slot]].addSum(inc.offset.values[i])
 	}
 	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
-	f.layout, f.held = false, false
+	f.moved(inc)
 	f.changed()
 }
 

@@ -180,7 +180,7 @@ func (f *Fold) sortIncarnations() {
 		}
 		return 1
 	})
-	f.layout, f.held = false, false
+	f.held = false
 }
 
 // Incarnations gives all that are present or kept apart, the oldest first.

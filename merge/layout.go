@@ -33,6 +33,27 @@ func (f *Fold) decideLayout() {
 	f.hideCollisions()
 }
 
+// moved says that an incarnation came, went or has other lines now. Who has them is counted anew; the layout only
+// where the incarnation has a say in it: not where all agree on the types of its families, and it says no gauge modes.
+func (f *Fold) moved(inc *Incarnation) {
+	f.held = false
+	f.layout = f.layout && len(inc.hints) == 0 && agreed(inc)
+}
+
+// agreed tells whether each family that the incarnation has is of one type, which was decided.
+func agreed(inc *Incarnation) bool {
+	for v := range inc.variants {
+		typed := len(v.family.variants)
+		if v.family.variants[exposition.Unknown] != nil {
+			typed--
+		}
+		if typed > 1 || v.typ != exposition.Unknown && (!v.family.decided || v.family.winner != v.typ) {
+			return false
+		}
+	}
+	return true
+}
+
 // extend makes what is kept by slot as long as there are slots.
 func (f *Fold) extend() {
 	for n := len(f.target); n < len(f.lines); n++ {
