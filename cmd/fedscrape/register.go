@@ -122,7 +122,7 @@ func newRegistrar(c *cli.Context) (*registrar, error) {
 
 // stay keeps an endpoint registered until the context ends. It may be anybody's: nothing is handed in for it.
 func (r *registrar) stay(ctx context.Context) error {
-	w, err := worker.Register(ctx, r.options)
+	w, err := worker.Register(context.WithoutCancel(ctx), r.options) // takes a second at most; a signal meanwhile is no error
 	if err != nil {
 		return err
 	}

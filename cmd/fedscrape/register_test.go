@@ -259,3 +259,37 @@ func TestRegisterWithoutACommand(t *testing.T) {
 		}
 	}
 }
+
+// A signal that comes while the agent has not answered yet is a good end like a later one.
+func TestRegisterIsTerminatedWhileItRegisters(t *testing.T) {
+	calls := make(chan string, 10)
+	var cmd *exec.Cmd
+	started := make(chan struct{})
+	agent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		calls <- req.URL.Path
+		if strings.HasSuffix(req.URL.Path, "/register") {
+			<-started
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			<-time.After(200 * time.Millisecond) // the agent's own pace
+		}
+	}))
+	t.Cleanup(agent.Close)
+	var out safeBuilder
+	cmd = exec.Command("fedscrape", "register", "--job=webapp", "--port=1", "--log.level=error", "--consul.server="+agent.URL)
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, 10*time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(started)
+	if err := cmd.Wait(); err != nil || out.String() != "" {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	close(calls)
+	last := ""
+	for path := range calls {
+		last = path
+	}
+	if !strings.Contains(last, "/v1/agent/service/deregister/webapp-") {
+		t.Errorf("the last call is %s", last)
+	}
+}
