@@ -8,8 +8,9 @@ import (
 
 // files are the files of the pages. They are an interface so that a test can cut the power.
 type files interface {
-	// write writes from the begin of a file, which it makes where it is missing, and ends the file there if cut is set.
-	write(name string, data []byte, cut bool) error
+	// write writes parts, one after another, from the begin of a file, which it makes where it is missing, and ends the file
+	// there if cut is set.
+	write(name string, parts [][]byte, cut bool) error
 	read(name string) ([]byte, error)
 	sync(name string) error
 	syncDir() error // the names
@@ -22,33 +23,45 @@ type dirFiles string
 
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }
 
-func (d dirFiles) write(name string, data []byte, cut bool) error {
+func (d dirFiles) write(name string, parts [][]byte, cut bool) error {
 	file, err := os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	step("page.begin")
-	err = writeInSteps(file, data)
+	err = writeInSteps(file, parts)
 	if err == nil && cut {
-		err = file.Truncate(int64(len(data)))
+		err = file.Truncate(int64(sizeOf(parts)))
 	}
 	err = errors.Join(err, file.Close())
 	step("page.done")
 	return err
 }
 
-// writeInSteps writes at once, but for the test that dies in the middle of it.
-func writeInSteps(file *os.File, data []byte) error {
-	at := tearAt(len(data))
-	if _, err := file.WriteAt(data[:at], 0); err != nil {
-		return err
+// writeInSteps writes one part after another, and stops in the middle for the test that dies there.
+func writeInSteps(file *os.File, parts [][]byte) error {
+	tear, at := tearAt(sizeOf(parts)), 0
+	for _, part := range parts {
+		if cut := tear - at; cut >= 0 && cut < len(part) {
+			if _, err := file.Write(part[:cut]); err != nil {
+				return err
+			}
+			step("page.torn")
+			part, at = part[cut:], tear
+		}
+		if _, err := file.Write(part); err != nil {
+			return err
+		}
+		at += len(part)
 	}
-	if at == len(data) {
-		return nil
+	return nil
+}
+
+func sizeOf(parts [][]byte) (n int) {
+	for _, part := range parts {
+		n += len(part)
 	}
-	step("page.torn")
-	_, err := file.WriteAt(data[at:], int64(at))
-	return err
+	return n
 }
 
 // tearAt is where a write is torn in two.

@@ -21,16 +21,18 @@ type version struct {
 	page     []byte
 }
 
-// appendPage appends a page as it is in its file: magic, lengths, numbers, key, page, checksum.
-func appendPage(dst []byte, key string, v version) []byte {
+// partsOfPage gives a page as it is in its file: magic, lengths, numbers and key; the page; the checksum of both.
+func partsOfPage(key string, v version) [][]byte {
+	dst := make([]byte, 0, pageHead+len(key)+4)
 	dst = append(dst, pageMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(key))) //nolint:gosec // keys are short
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(v.page)))
 	dst = binary.LittleEndian.AppendUint64(dst, v.seq)
 	dst = binary.LittleEndian.AppendUint64(dst, v.appended)
 	dst = append(dst, key...)
-	dst = append(dst, v.page...)
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst, castagnoli))
+	sum := crc32.Update(crc32.Checksum(dst, castagnoli), castagnoli, v.page)
+	end := binary.LittleEndian.AppendUint32(dst, sum)
+	return [][]byte{dst, v.page, end[len(dst):]}
 }
 
 // decodePage is the way back. The file may be longer than the page: an older one was.

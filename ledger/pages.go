@@ -155,9 +155,6 @@ func (p *pages) read(key string, st *pageState) ([]version, error) {
 	return list, nil
 }
 
-// pageBuffers are what pages are put together in.
-var pageBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
 func (p *pages) write(key string, page []byte) error {
 	st := p.hold(key)
 	defer st.mu.Unlock()
@@ -165,11 +162,9 @@ func (p *pages) write(key string, page []byte) error {
 		return err
 	}
 	st.last++
-	buf := pageBuffers.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
-	defer pageBuffers.Put(buf)
-	*buf = appendPage((*buf)[:0], key, version{seq: st.last, appended: p.appended.Load(), page: page})
+	parts := partsOfPage(key, version{seq: st.last, appended: p.appended.Load(), page: page})
 	slot := st.free()
-	if err := p.writeSlot(key, slot, *buf, st); err != nil {
+	if err := p.writeSlot(key, slot, parts, st); err != nil {
 		return err
 	}
 	st.seq[slot], st.newest = st.last, slot
@@ -190,11 +185,11 @@ func (st *pageState) free() int {
 }
 
 // writeSlot writes a file. A much longer old one is cut, or a page that shrank would cost its disk for ever.
-func (p *pages) writeSlot(key string, slot int, data []byte, st *pageState) error {
-	length := int64(len(data))
+func (p *pages) writeSlot(key string, slot int, parts [][]byte, st *pageState) error {
+	length := int64(sizeOf(parts))
 	cut := st.length[slot] > 2*length+4096
 	st.seq[slot] = 0 // until it is whole
-	err := p.files.write(fileName(key, slot), data, cut)
+	err := p.files.write(fileName(key, slot), parts, cut)
 	if err != nil || !cut {
 		length = max(length, st.length[slot])
 	}
