@@ -123,7 +123,7 @@ def fleet(args):
                     end.close()
             os.close(to), os.close(back)
             work(args, n, os.fdopen(commands), os.fdopen(answers, 'w', 1))
-            sys.exit()
+            os._exit(0)  # without a goodbye: the federator ends next
         os.close(commands), os.close(answers)
         pids.append(pid)
         pipes.append((os.fdopen(to, 'w', 1), os.fdopen(back)))
@@ -159,7 +159,31 @@ def render(args):
             text = page()
             times[name].append(time.thread_time() - begin)
     samples = sum(not line.startswith(b'#') for line in text.splitlines())
-    print(json.dumps(dict({name: statistics.median(t) / samples * 1e6 for name, t in times.items()}, samples=samples)))
+    print(json.dumps({
+        'samples': samples, 'cost': {name: statistics.median(t) / samples * 1e6 for name, t in times.items()},
+        'wait': {'library': wait(lambda: encoder(registry)), 'helper': wait(renderer.page)},
+    }))
+
+
+def wait(page):
+    """Milliseconds that a thread which wants to run waits for the interpreter while pages are rendered: median and 99 %."""
+    late, stop = [], threading.Event()
+
+    def other():
+        while not stop.is_set():
+            begin = time.perf_counter()
+            time.sleep(0.001)
+            late.append((time.perf_counter() - begin) * 1e3 - 1)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        page()
+    stop.set()
+    thread.join()
+    late.sort()
+    return late[len(late) // 2], late[len(late) * 99 // 100]
 
 
 # In the driver.
@@ -287,23 +311,25 @@ def machine(args):
         match = re.search(r'(?m)^model name\s*: (.*)$', file.read())
     if match:
         model = match.group(1)
-    version = subprocess.run([args.fedscrape, '--version'], capture_output=True, text=True).stdout.split('\n')[0]
+    version = subprocess.run([args.fedscrape, '--version'], capture_output=True, text=True).stdout
+    version = re.search(r'version=([^,]*)', version).group(1) or 'without a version'
     from importlib.metadata import version as installed
     import prometheus_client
     try:
         library = installed('prometheus_client')
     except ImportError:
         library = prometheus_client.__file__
-    return '%d x %s, Linux %s; CPython %s, prometheus_client %s; %s; load average before %.1f' % (
+    return '%d x %s, Linux %s; CPython %s, prometheus_client %s, fedscrape %s; load average before the run %.1f' % (
         os.cpu_count(), model, platform.release(), platform.python_version(), library, version, os.getloadavg()[0])
 
 
 def table(args):
     lines = ['Machine: ' + machine(args) + '.', '']
     one = json.loads(subprocess.check_output([sys.executable, os.path.abspath(__file__), '--run', 'render', '--series', str(args.series)]))
-    lines += ['Rendering a page of %d samples: library %.2f us a sample, helper %.2f us, ratio %.1f.' % (
-        one['samples'], one['library'], one['helper'], one['library'] / one['helper']), '']
-    lines += ['| workers | mode | CPU a scrape, ms: least / median / most | of it workers | federator | to multiprocess | answer after, ms | between scrapes, CPU ms/s |',
+    lines += ['| rendering %d samples, all changed | CPU a sample, us | another thread waits, ms: median / 99 %% |' % one['samples'], '| --- | --- | --- |']
+    lines += ['| %s | %.2f | %.1f / %.1f |' % (name, one['cost'][name], *one['wait'][name]) for name in ('library', 'helper')]
+    lines += ['', 'The library takes %.1f times what the helper does.' % (one['cost']['library'] / one['cost']['helper']), '']
+    lines += ['| workers | mode | CPU a scrape, ms: least / median / most | of it workers | of it federator | multiprocess = 1 | answer after, ms | between scrapes, CPU ms/s |',
               '| --- | --- | --- | --- | --- | --- | --- | --- |']
     for count in args.workers:
         results = {mode: measure(args, mode, count) for mode in MODES}

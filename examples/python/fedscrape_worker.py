@@ -15,7 +15,7 @@ unset: no final snapshot), FEDSCRAPE_JOB, FEDSCRAPE_INSTANCE, FEDSCRAPE_WORKER_I
 FEDSCRAPE_CREATED=1 (show the library's _created series, which are left out otherwise) and FEDSCRAPE_DISABLE=1;
 arguments of start() beat them. Unix sockets (CONSUL_HTTP_ADDR=unix://) are not supported.
 
-The page is the one that the library gives, for a tenth of its cost: the text of each series is kept (some 150 bytes),
+The page is the one that the library gives, for a tenth of its cost: the text of each series is kept (some 250 bytes),
 only numbers are written anew, and after every thousand of them other threads have their turn. Collectors of your own,
 subclasses of the library's metrics and Info are rendered by the library itself.
 
@@ -30,6 +30,7 @@ import gzip
 import hashlib
 import json
 import logging
+import operator
 import os
 import re
 import socket
@@ -38,7 +39,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
-from itertools import accumulate
+from itertools import accumulate, groupby, islice
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from prometheus_client import PROCESS_COLLECTOR, REGISTRY, CollectorRegistry, Counter, Enum, Gauge, Histogram, Summary
@@ -415,43 +416,59 @@ class _Renderer:
     def __init__(self, registry, encoder, created):
         self._registry, self._encoder, self._created = registry, encoder, created
         self._end = encoder(_Families([]))
-        self._kept = {}  # by collector; None where the library renders it
+        self._collectors, self._runs = [], []
         self._modes, self._hints = [], b''
         self._samples = 0  # since others had their turn
 
     def page(self):
-        collectors = self._collectors()
-        parts, self._samples = [], 0
+        """Its parts begin with the end of the line before, and have none of their own."""
+        registry, parts, self._samples = self._registry, [], 0
+        collectors = [registry]
+        if getattr(type(registry), 'collect', None) is CollectorRegistry.collect:
+            with registry._lock:
+                collectors = list(registry._collector_to_names)
+            if registry.get_target_info():
+                parts += self._rendered(registry.restricted_registry(['target_info']))
+        if len(collectors) != len(self._collectors) or not all(map(operator.is_, collectors, self._collectors)):
+            self._arrange(collectors)
+        for run in self._runs:
+            parts += self._parts(run)
+        parts += self._gauge_modes()
+        return b''.join([parts[0][1:], *parts[1:], b'\n', self._end]) if parts else self._end
+
+    def _arrange(self, collectors):
+        """Metrics without labels have few lines each: those that follow each other are rendered as one."""
+        runs = []
         for collector in collectors:
-            parts += self._parts(collector)
-        if len(self._kept) > len(collectors):
-            self._kept = {c: self._kept[c] for c in collectors if c in self._kept}
-        return b''.join(parts + [self._gauge_modes(), self._end])
+            known = type(collector) in _KINDS and not collector._labelvalues
+            single = known and not collector._labelnames
+            if single and runs and runs[-1].single:
+                runs[-1].collectors.append(collector)
+            else:
+                runs.append(_Run([collector], known, single))
+        old = {tuple(map(id, run.collectors)): run for run in self._runs}
+        self._runs = [old.get(tuple(map(id, run.collectors)), run) for run in runs]
+        self._collectors = collectors
 
-    def _collectors(self):
-        registry = self._registry
-        if getattr(type(registry), 'collect', None) is not CollectorRegistry.collect:
-            return [registry]
-        with registry._lock:
-            collectors = list(registry._collector_to_names)
-        if registry.get_target_info():
-            collectors.insert(0, registry.restricted_registry(['target_info']))
-        return collectors
+    def _parts(self, run):
+        if run.known:
+            try:
+                run.kept = run.kept or _Kept(run, self._text, self._created, bool(self._end))
+                return run.kept.parts(self._take_turns)
+            except Exception as err:  # insides that are not as known, or a gauge's function: let the library do it
+                log.info('render %s as the library does: %r', ', '.join(map(str, run.collectors)), err)
+                run.known, run.kept = False, None
+                if len(run.collectors) > 1:
+                    run.split = [_Run([collector], True, True) for collector in run.collectors]
+        if run.split:
+            return [part for one in run.split for part in self._parts(one)]
+        return self._rendered(run.collectors[0])
 
-    def _parts(self, collector):
-        try:
-            if type(collector) in _KINDS:
-                if collector not in self._kept:
-                    self._kept[collector] = _Kept(collector, self._text, self._created, bool(self._end))
-                if self._kept[collector]:
-                    return self._kept[collector].parts(self._take_turns)
-        except Exception as err:  # its insides are not as known, or a gauge's function raises: let the library do it
-            log.info('render %s as the library does: %r', collector, err)
-            self._kept[collector] = None
+    def _rendered(self, collector):
         self._take_turns(0)
         text = self._text(self._families(collector))
         self._samples += text.count(b'\n')
-        return [text]
+        return [b'\n' + text[:-1]] if text else []
 
     def _take_turns(self, samples):
         """Called before so many are rendered, without any lock of the library: others have their turn then."""
@@ -482,8 +499,8 @@ class _Renderer:
                                        labels=['metric', 'mode'])
             for mode in modes:
                 family.add_metric(mode, 1)
-            self._modes, self._hints = modes, self._text(_Families([family])) if modes else b''
-        return self._hints
+            self._modes, self._hints = modes, b'\n' + self._text(_Families([family]))[:-1]
+        return [self._hints] if modes else []
 
 
 class _Families:
@@ -496,121 +513,150 @@ class _Families:
         return self._families
 
 
-class _Kept:
-    """A metric's text, which the library has written once for each child, and its numbers."""
+class _Run:
+    """Collectors that follow each other and are rendered as one: metrics without labels, or else one."""
 
-    def __init__(self, metric, text, created, exemplars):
-        self._metric, self._text, self._created = metric, text, created
-        self._cells, self._read, read_exemplars = _KINDS[type(metric)]
-        self._read_exemplars = read_exemplars if exemplars else None
-        self._header = text(_Families(metric.describe()))
-        self._shows_created = None
-        self._lines = {}  # by child: what stands before each of its numbers
-        self._children, self._chunks = [], []
+    def __init__(self, collectors, known, single):
+        self.collectors, self.known, self.single = collectors, known, single
+        self.kept = None
+        self.split = []
+
+
+class _Kept:
+    """A run's text, which the library has written once for each child, and its numbers."""
+
+    def __init__(self, run, text, created, exemplars):
+        self._text, self._created, self._exemplars = text, created, exemplars
+        self._metric = None if run.single else run.collectors[0]  # the one with labels
+        self._header = text(_Families(self._metric.describe())) if self._metric else b''
+        self._learned = {}  # by child: the names of its samples, and what stands before each of its numbers
+        self._run, self._children, self._chunks = run.collectors, [], []
 
     def parts(self, take_turns):
-        children = [self._metric]
-        if self._metric._labelnames:
+        children = self._run
+        if self._metric:
             with self._metric._lock:
                 children = list(self._metric._metrics.values())
         if children != self._children:
             self._arrange(children, take_turns)
-        parts = [self._header[:-1]]
+        parts = [b'\n' + self._header[:-1]] if self._header else []
         for chunk in self._chunks:
             take_turns(chunk.samples)
-            values = self._values(chunk.children)
-            exemplars = self._read_exemplars(chunk.children) if self._read_exemplars else ()
-            parts.append(chunk.text(values, exemplars))
-        return parts + [b'\n']
-
-    def _values(self, children):
-        if not self._shows_created:
-            return self._read(children)
-        return [value for child in children for value in (*self._read((child,)), child._created)]
+            parts.append(chunk.text())
+        return parts
 
     def _arrange(self, children, take_turns):
         """Children have come or gone. Those that come are the last, so that mostly only the last chunk changes."""
         self._children = ()
-        new = [child for child in children if child not in self._lines]
+        new = [child for child in children if child not in self._learned]
         for i in range(0, len(new), 20):
             take_turns(SLICE)
             self._learn(new[i:i + 20])
-        if len(self._lines) > len(children):
-            self._lines = {child: self._lines[child] for child in children}
-        size = SLICE // max(1, len(self._lines[children[0]])) or 1 if children else 1
+        if len(self._learned) > len(children):
+            self._learned = {child: self._learned[child] for child in children}
+        samples = sum(len(names) for names, _ in self._learned.values())
+        size = len(children) * SLICE // samples or 1 if samples else 1
         chunks = []
         for part in (children[i:i + size] for i in range(0, len(children), size)):
             kept = self._chunks[len(chunks)] if len(chunks) < len(self._chunks) else None
-            chunks.append(kept if kept and kept.children == part else _Chunk(part, self._lines))
+            chunks.append(kept if kept and kept.children == part else _Chunk(part, self._learned, self._exemplars))
         self._children, self._chunks = children, chunks
 
     def _learn(self, children):
         """Has the library write some children, with 0, 1, 2, ... as values, and keeps what stands before these."""
-        family, = self._metric.describe()
-        names = self._metric._labelnames
+        families, names, count = [], [], 0
         for child in children:
+            metric = self._metric or child
+            if metric is child or not families:
+                families += metric.describe()
+            names.append([])
             for name, labels in self._samples(child):
-                labels = dict(zip(names, child._labelvalues), **labels)
-                family.add_sample(self._metric._name + name, labels, float(len(family.samples)))
-        text = self._text(_Families([family]))
-        lines = text[len(self._header):].decode().split('\n')[:-1]
-        numbers = [' %d.0' % i for i in range(len(family.samples))]
-        known = text.startswith(self._header) and len(lines) == len(numbers)
-        if not known or not all(map(str.endswith, lines, numbers)):
-            raise ValueError('its lines are not in the order of its samples')
-        count = len(lines) // len(children)
-        for i, child in enumerate(children):
-            part = slice(i * count, (i + 1) * count)
-            self._lines[child] = ['\n' + line[:1 - len(n)] for line, n in zip(lines[part], numbers[part])]
+                labels = dict(zip(metric._labelnames, child._labelvalues), **labels)
+                families[-1].add_sample(metric._name + name, labels, float(count))
+                names[-1].append(name)
+                count += 1
+        before = self._before(self._text(_Families(families)))
+        if len(before) != count:
+            raise ValueError('its lines are not those of its samples')
+        lines = iter(before)
+        for child, own in zip(children, names):
+            self._learned[child] = tuple(own), list(islice(lines, len(own)))
+
+    def _before(self, text):
+        if not text.startswith(self._header):
+            raise ValueError('its header changes')
+        before, comments = [], ''
+        for line in text[len(self._header):].decode().split('\n')[:-1]:
+            number = ' %d.0' % len(before)
+            if line.startswith('#') and not self._metric:
+                comments += '\n' + line
+            elif line.endswith(number) and not line.startswith('#'):
+                before.append(comments + '\n' + line[:1 - len(number)])
+                comments = ''
+            else:
+                raise ValueError('its lines are not in the order of its samples')
+        return before
 
     def _samples(self, child):
-        """The names' ends and own labels of a child's samples, in the library's order, which must be that of _read."""
-        cells = self._cells(child)
+        """The names' ends and own labels of a child's samples, in the library's order: it must be that of reading."""
+        cells = _KINDS[type(child)][0](child)
         if any(type(value) is not MutexValue for _, value in cells if value is not None):
             raise ValueError('its values are not those of this process')
         if type(child) is Gauge:
             return [('', {})]  # not asked: the value may come from a function
         samples = [(s.name, s.labels) for s in child._child_samples() if self._created or s.name != '_created']
-        created = samples[-1][0] == '_created'
-        if self._shows_created is None:
-            self._shows_created = created
-        if [name for name, _ in samples] != [name for name, _ in cells] + ['_created'] * self._shows_created:
+        names = [name for name, _ in samples if name != '_created']
+        if names != [name for name, _ in cells] or any(name == '_created' for name, _ in samples[:-1]):
             raise ValueError('its samples are not those known')
         return samples
 
 
 class _Chunk:
-    """As many children of a metric as are rendered in one go."""
+    """As many children as are rendered in one go."""
 
-    def __init__(self, children, lines):
+    def __init__(self, children, learned, exemplars):
         self.children = children
-        self._parts = [part for child in children for line in lines[child] for part in (line, '')]
+        self._parts = [part for child in children for line in learned[child][1] for part in (line, '')]
         self._blanks = self._parts[1::2]
         self.samples = len(self._blanks)
-        self._stride = len(lines[children[0]])
-        self._tails = {}
+        self._groups, self._tails, first = [], {}, 0
+        for (kind, names), group in groupby(children, lambda child: (type(child), learned[child][0])):
+            group = list(group)
+            _, read, read_exemplars = _KINDS[kind]
+            if names[-1] == '_created':
+                read = _and_created(read)
+            self._groups.append((group, read, read_exemplars if exemplars else None, first, len(names)))
+            first += len(group) * len(names)
 
-    def text(self, values, exemplars):
+    def text(self):
+        values, tails = [], []
+        for group, read, read_exemplars, first, samples in self._groups:
+            values += read(group)
+            if read_exemplars:
+                exemplars = read_exemplars(group)
+                if any(exemplars):
+                    tails += self._exemplar_texts(exemplars, first, samples, len(exemplars) // len(group))
         try:
             numbers = [_repr(value) if -1e6 < value < 1e6 else _large(value) for value in values]
         except TypeError:  # an integer, or a number of another library
             numbers = [floatToGoString(value) for value in values]
-        if any(exemplars):
-            self._append(numbers, exemplars)
+        for i, tail in tails:
+            numbers[i] += tail
         self._parts[1::2] = numbers  # ValueError if they are more or less than lines
         text = ''.join(self._parts).encode()
         self._parts[1::2] = self._blanks
         return text
 
-    def _append(self, numbers, exemplars):
+    def _exemplar_texts(self, exemplars, first, samples, per_child):
         """A child's exemplars are those of its first samples."""
-        per_child, tails = len(exemplars) // len(self.children), {}
         for i, exemplar in enumerate(exemplars):
             if exemplar:
+                i = first + i // per_child * samples + i % per_child
                 old, tail = self._tails.get(i, (None, ''))
-                tails[i] = exemplar, tail if old is exemplar else _exemplar_text(exemplar)
-                numbers[i // per_child * self._stride + i % per_child] += tails[i][1]
-        self._tails = tails
+                if old is not exemplar:
+                    tail = _exemplar_text(exemplar)
+                    self._tails[i] = exemplar, tail
+                yield i, tail
 
 
 # Of the library's insides no more than this is known: where each type has its values. They are read as one attribute,
@@ -650,6 +696,10 @@ def _histograms(children):
 
 def _enums(children):
     return [float(i == on) for states, on in [(c._states, c._value) for c in children] for i in range(len(states))]
+
+
+def _and_created(read):
+    return lambda children: [value for child in children for value in (*read((child,)), child._created)]
 
 
 _KINDS = {  # the names and cells of a child's samples, how to read the values and the exemplars of some children
