@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -99,6 +100,33 @@ func testFetchTakesOnlyGoodHeaders(t *testing.T, newClient maker) {
 		_, r, err := get(newClient(t, nil), u, 0)
 		if err != nil || r.StartTime != 0 || r.WorkerID != "" {
 			t.Errorf("start %q: got %v and a worker ID of %d bytes, error %v", start, r.StartTime, len(r.WorkerID), err)
+		}
+	}
+}
+
+// TestFetchTakesEachAnswersHeaders: what an answer says is not what the one before it on the same connection said.
+func TestFetchTakesEachAnswersHeaders(t *testing.T) { overClients(t, testFetchTakesEachAnswersHeaders) }
+
+func testFetchTakesEachAnswersHeaders(t *testing.T, newClient maker) {
+	asked := 0
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header()["Content-Type"] = nil
+		if asked%2 == 1 {
+			w.Header().Set("Content-Type", fmt.Sprintf("text/%d", asked))
+			w.Header().Set("X-Fedscrape-Worker", fmt.Sprintf("worker-%d", asked))
+			w.Header().Set("X-Fedscrape-Start", strconv.Itoa(asked))
+		}
+	})
+	c := newClient(t, nil)
+	for i := 1; i < 7; i++ {
+		want := Response{LengthTold: true}
+		if i%2 == 1 {
+			want = Response{fmt.Sprintf("text/%d", i), fmt.Sprintf("worker-%d", i), float64(i), true, nil}
+		}
+		_, r, err := get(c, u, 0)
+		if r.Body = nil; err != nil || r != want {
+			t.Errorf("got %+v, want %+v, error %v", r, want, err)
 		}
 	}
 }

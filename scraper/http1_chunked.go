@@ -108,7 +108,7 @@ func (c *chunks) allow(line int64) error {
 // need waits for n bytes in the buffer.
 func (c *chunks) need(n int) error {
 	for len(c.source.rest()) < n {
-		if err := c.source.fill(bufferSize); err != nil {
+		if err := c.source.fill(); err != nil {
 			return cut(err)
 		}
 	}
@@ -141,7 +141,7 @@ func (c *chunks) readLine() ([]byte, error) {
 		if len(text) == bufferSize {
 			return nil, errLongChunkLine
 		}
-		if err := c.source.fill(bufferSize); err != nil {
+		if err := c.source.fill(); err != nil {
 			return nil, cut(err)
 		}
 	}
@@ -192,7 +192,7 @@ func (c *chunks) readTrailer() error {
 		if len(text) == bufferSize {
 			return errTrailer
 		}
-		if err := c.source.fill(bufferSize); err != nil {
+		if err := c.source.fill(); err != nil {
 			return cut(err)
 		}
 	}

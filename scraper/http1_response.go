@@ -52,14 +52,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads more behind the rest. The buffer grows to size where it must; the caller sees to it that the rest is
-// smaller.
-func (s *source) fill(size int) error {
+// fill reads more behind the rest. The buffer grows where the rest fills it; how far is the caller's to bound.
+func (s *source) fill() error {
 	switch {
 	case s.empty():
 		s.from, s.to = 0, 0
 	case s.to == len(s.buf) && s.from == 0:
-		grown := make([]byte, min(2*len(s.buf), size))
+		grown := make([]byte, 2*len(s.buf))
 		copy(grown, s.buf)
 		s.buf = grown
 	case s.to == len(s.buf):
@@ -109,7 +108,7 @@ func (s *source) readOneHead(h *head, room int) (int, error) {
 			return 0, errLongHead
 		}
 		seen = len(text)
-		if err := s.fill(maxHead); err != nil {
+		if err := s.fill(); err != nil {
 			return 0, headCut(s.rest(), line, err)
 		}
 	}
