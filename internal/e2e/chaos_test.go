@@ -100,7 +100,7 @@ func startChaos(t *testing.T, seed uint64) (c *chaos, app, truth string) {
 // scrapeChaos runs a Prometheus with all that could take a counter for reset.
 func scrapeChaos(t *testing.T, f *federator) *prometheus {
 	t.Helper()
-	return &prometheus{realbin.StartPrometheus(t, fmt.Sprintf(`
+	p := &prometheus{realbin.StartPrometheus(t, fmt.Sprintf(`
 global:
   scrape_interval: 500ms
   scrape_timeout: 500ms
@@ -111,6 +111,15 @@ scrape_configs:
       - url: %s/sd/instances
         refresh_interval: 1s
 `, f.url), "--enable-feature=created-timestamp-zero-ingestion,native-histograms")}
+	for _, path := range paths { // before there is any load: its first sample is known then
+		p.await(t, chaosSeries(path)+`,job="webapp",instance="web1:8000"}`, warmUp/2)
+	}
+	return p
+}
+
+// chaosSeries is how the requests to a path are counted, but for the end of its labels.
+func chaosSeries(path string) string {
+	return fmt.Sprintf(`request_count_total{app_name="webapp",endpoint=%q,http_status="200",method="GET"`, path)
 }
 
 // run lets it happen until the federator has been killed so many times.
@@ -211,7 +220,7 @@ func (p *prometheus) judge(t *testing.T, page string, since time.Duration) strin
 	all := fmt.Sprintf("[%ds]", int(math.Ceil(since.Seconds()))+60)
 	gained := 0.0
 	for _, path := range paths {
-		series := fmt.Sprintf(`request_count_total{app_name="webapp",endpoint=%q,http_status="200",method="GET"`, path)
+		series := chaosSeries(path)
 		want := value(page, series+"}")
 		series += `,job="webapp",instance="web1:8000"}`
 		p.await(t, series, want)

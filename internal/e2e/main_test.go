@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/fedscrape/fedscrape/internal/realbin"
 )
 
@@ -33,6 +35,11 @@ func TestMain(m *testing.M) {
 		panic(fmt.Sprintf("build the program: %v\n%s", err, out))
 	}
 	code := m.Run()
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
