@@ -75,10 +75,7 @@ func (f *Fold) appendIncarnation(dst []byte, inc *Incarnation) []byte {
 	}
 	dst = append(dst, inc.encoded...)
 	dst = appendFloats(dst, inc.last)
-	if inc.offset.encoded == nil {
-		inc.offset.encoded = inc.offset.append([]byte{})
-	}
-	dst = append(dst, inc.offset.encoded...)
+	dst = append(dst, inc.offset.bytes()...)
 	return inc.appendGauges(dst)
 }
 
@@ -86,14 +83,6 @@ func appendUntyped(dst []byte, untyped map[Slot]Slot) []byte {
 	dst = appendUint(dst, len(untyped))
 	for _, slot := range slices.Sorted(maps.Keys(untyped)) {
 		dst = appendUint(appendUint(dst, int(slot)), int(untyped[slot]))
-	}
-	return dst
-}
-
-func (t *sums) append(dst []byte) []byte {
-	dst = appendSlots(dst, t.slots)
-	for _, v := range t.values {
-		dst = appendFloat(appendFloat(dst, v.hi), v.lo)
 	}
 	return dst
 }
@@ -137,9 +126,10 @@ func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
 			inc.slots, inc.last = append(inc.slots, slots[i]), append(inc.last, v)
 		}
 	}
-	for _, slot := range r.slots(n) {
-		if v := (sum{r.float(), r.float()}); f.same(slot, life) {
-			inc.offset.addSum(slot, v)
+	offsets, sums := r.sums(n)
+	for i, slot := range offsets {
+		if f.same(slot, life) {
+			inc.offset.addSum(slot, sums[i])
 		}
 	}
 	f.readGauges(r, inc, life)

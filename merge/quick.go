@@ -147,8 +147,7 @@ func (inc *Incarnation) carry(i int32, v float64) {
 		inc.offsetAt = make([]int32, len(inc.slots))
 	}
 	if at := inc.offsetAt[i]; at > 0 && int(at) <= len(inc.offset.slots) && inc.offset.slots[at-1] == inc.slots[i] {
-		inc.offset.values[at-1].add(v)
-		inc.offset.encoded = nil
+		inc.offset.addAt(int(at-1), v)
 		return
 	}
 	inc.offset.add(inc.slots[i], v)
