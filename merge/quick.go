@@ -151,7 +151,7 @@ func (inc *Incarnation) carry(i int32, v float64) {
 		return
 	}
 	inc.offset.add(inc.slots[i], v)
-	inc.offsetAt[i] = int32(inc.offset.index[inc.slots[i]] + 1)
+	inc.offsetAt[i] = inc.offset.find(inc.slots[i])
 }
 
 // replaceLast makes the staged values the snapshot's. The old ones are used again unless somebody still needs them.

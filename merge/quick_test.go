@@ -87,3 +87,38 @@ func TestQuickIsTheRule(t *testing.T) {
 	}
 	wantShow(t, f, t0, "b_info 1\ng worker_id=a -3\nh 1:7 +Inf:7 sum:7 count:7\ns sum:7 count:7\nx_total k=1 7")
 }
+
+// The index of sums holds, whatever its shape.
+func TestSumsIndex(t *testing.T) {
+	var list sums
+	want := map[Slot]float64{}
+	for i := range 5000 {
+		slots := []Slot{Slot(i * 7919 % 3001), Slot(i)}
+		if i > 4500 {
+			slots = append(slots, Slot(1_000_000-i%5))
+		}
+		for _, slot := range slots {
+			list.add(slot, 1)
+			want[slot]++
+		}
+		if i%1000 == 999 {
+			list.drop(func(slot Slot) bool { return slot%10 == 3 })
+			for slot := range want {
+				if slot%10 == 3 {
+					delete(want, slot)
+				}
+			}
+		}
+	}
+	if len(list.slots) != len(want) || len(list.dense) == 0 || len(list.dense) > 10_000 || len(list.index) == 0 {
+		t.Errorf("%d slots, want %d; %d dense, %d in a map", len(list.slots), len(want), len(list.dense), len(list.index))
+	}
+	for slot, v := range want {
+		if at := list.find(slot); at == 0 || list.values[at-1].value() != v {
+			t.Fatalf("slot %d: place %d", slot, at)
+		}
+	}
+	if list.find(3) != 0 || list.find(2_000_000) != 0 {
+		t.Error("slots without a sum have one")
+	}
+}

@@ -4,7 +4,9 @@ package merge
 type sums struct {
 	slots  []Slot
 	values []sum
-	index  map[Slot]int // where a slot is: ten thousand removed series cost ten thousand steps
+	index  map[Slot]int32 // one more than where a slot is: ten thousand removed series cost ten thousand steps
+	dense  []int32        // the same by slot, for the lower ones
+	top    Slot           // the highest
 
 	encoded []byte // for pages
 	named   int    // bytes of it that say which slots, as they are now; 0: anew
@@ -14,18 +16,49 @@ type sums struct {
 func (t *sums) add(slot Slot, v float64) { t.addSum(slot, sum{hi: v}) }
 
 func (t *sums) addSum(slot Slot, v sum) {
-	i, ok := t.index[slot]
-	if !ok {
-		if t.index == nil {
-			t.index = map[Slot]int{}
-		}
-		i = len(t.slots)
-		t.index[slot] = i
-		t.slots, t.values = append(t.slots, slot), append(t.values, sum{})
-		t.named = 0
-	}
-	t.values[i].addSum(v)
+	t.values[t.place(slot)].addSum(v)
 	t.same = false
+}
+
+// find gives one more than where a slot is; 0 where it has no sum.
+func (t *sums) find(slot Slot) int32 {
+	if int(slot) < len(t.dense) {
+		return t.dense[slot]
+	}
+	return t.index[slot]
+}
+
+// place gives where a slot is, from now on if it was not.
+func (t *sums) place(slot Slot) int {
+	if at := t.find(slot); at > 0 {
+		return int(at - 1)
+	}
+	t.slots, t.values = append(t.slots, slot), append(t.values, sum{})
+	t.named = 0
+	t.note(slot, int32(len(t.slots)))
+	return len(t.slots) - 1
+}
+
+// manySums is how many slots a map is for: where there are more, and they are an eighth of all up to the highest, an
+// index by slot is smaller.
+const manySums = 256
+
+func (t *sums) note(slot Slot, at int32) {
+	if int(slot) < len(t.dense) {
+		t.dense[slot] = at
+		return
+	}
+	if t.index == nil {
+		t.index = map[Slot]int32{}
+	}
+	t.index[slot] = at
+	if t.top = max(t.top, slot); len(t.index) <= manySums || len(t.slots) <= int(t.top)/8 {
+		return
+	}
+	t.dense, t.index = make([]int32, t.top+1), nil
+	for i, s := range t.slots {
+		t.dense[s] = int32(i + 1)
+	}
 }
 
 // addAt adds to the sum at a place.
