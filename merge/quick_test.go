@@ -122,3 +122,19 @@ func TestSumsIndex(t *testing.T) {
 		t.Error("slots without a sum have one")
 	}
 }
+
+// A histogram whose count is another than its last bucket gets one that is, page after page.
+func TestQuickWithAnotherCount(t *testing.T) {
+	f := New(NewOptions())
+	a := add(f, "a")
+	lines := func(inf, count float64) []sample {
+		out := hist("h", 1, 1, 2, math.Inf(1), inf)
+		out[len(out)-1].v = count
+		return out
+	}
+	for i, c := range []struct{ inf, count float64 }{{3, 3}, {4, 4}, {5, 9}, {6, 6}, {7, 6}} {
+		page(f, a, t0, lines(c.inf, c.count)...)
+		want := []string{"3", "4", "5", "6", "7"}[i]
+		wantShow(t, f, t0, "h 1:2 +Inf:"+want+" sum:1 count:"+want)
+	}
+}
