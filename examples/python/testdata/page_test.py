@@ -1,5 +1,6 @@
 """The helper's page is the library's, byte by byte, whatever happens to the metrics between two pages."""
 import random
+import re
 import struct
 import sys
 import threading
@@ -212,6 +213,15 @@ class Page(Case):
             self.same([counter, histogram, plain])
         self.assertIn(b'# {', self.renderers[2][2].page())
 
+    def test_exemplars_in_a_run(self):
+        every = self.every()
+        for step in range(3):
+            every[0].inc(1, {'trace': 'c%d' % step})
+            for histogram in every[3:5]:
+                for value in -0.5, 0.7, 2:
+                    histogram.observe(value, {'trace': 'h%d' % step})
+            self.same(every)
+
     def test_info_and_target_info(self):
         info = Info('build', 'Build.', ['i'], registry=self.registry)
         for value in ODD:
@@ -229,6 +239,13 @@ class Page(Case):
         for metric in every:
             self.registry.unregister(metric)
             self.same()
+        gauges = [Gauge(name, '', registry=self.registry) for name in ('a', 'b')]
+        self.same(gauges)
+        self.registry.unregister(gauges[0])
+        gauges[0] = Gauge('c', '', registry=self.registry)
+        self.same(gauges)
+        for gauge in gauges:
+            self.registry.unregister(gauge)
         again = self.every(['one'])
         self.same(again)
         for _, _, renderer in self.renderers:
@@ -282,6 +299,34 @@ class Page(Case):
         self.same([metric for metric in every if metric is not histogram])
         phase.labels('x')._states = ['idle', 'bu"sy\n', 'more']
         self.same([metric for metric in every if metric is not histogram and metric is not phase])
+
+    def test_encoders_that_are_not_known(self):
+        def with_timestamps(text):
+            return re.sub(r'(requests_total\S* \S+)\n', r'\1 1000\n', text)
+
+        def turned(text):
+            return re.sub(r'(size_count\S* .*\n)(size_sum\S* .*\n)', r'\2\1', text)
+
+        def with_comments(text):
+            return re.sub(r'(size_sum)', r'# so much: \1', text)
+
+        for metric in self.every(['i']):
+            touch(metric.labels('x'))
+        text, _ = choose_encoder('')
+        for change in with_timestamps, turned, with_comments:
+            def encoder(families):
+                return change(text(families).decode()).encode()
+            renderer = fw._Renderer(self.registry, encoder, False)
+            self.assertEqual(renderer.page(), encoder(self.registry))
+            self.assertEqual(renderer.page(), encoder(self.registry))
+
+    def test_samples_in_another_order(self):
+        original = Summary._child_samples
+        Summary._child_samples = lambda child: tuple(reversed(original(child)))
+        try:
+            self.same([metric for metric in self.every(['i']) if touch(metric.labels('x')) or type(metric) is not Summary])
+        finally:
+            Summary._child_samples = original
 
     def test_a_registry_of_another_kind(self):
         class Filtered(CollectorRegistry):
@@ -371,6 +416,17 @@ class PageWithCreated(Case):
         self.assertEqual(self.kept(renderer), every)
 
 
+    def test_created_in_another_place(self):
+        original = Counter._child_samples
+        Counter._child_samples = lambda child: tuple(reversed(original(child)))
+        try:
+            for metric in self.every(['i']):
+                touch(metric.labels('x'))
+            self.same()
+        finally:
+            Counter._child_samples = original
+
+
 class PageWithoutCreated(Case):
     def test_created_is_left_out(self):
         metrics._use_created = True  # the library shows it, the helper does not
@@ -399,8 +455,11 @@ class Turns(Case):
         fw.time.sleep = lambda seconds: turns.append([lock.locked() for lock in locks if hasattr(lock, 'locked')])
         try:
             lines = renderer.page().count(b'\n')
+            count = len(turns)
+            renderer.page(hurry=True)
         finally:
             fw.time.sleep = sleep
+        self.assertEqual(len(turns), count, 'the goodbye gives turns')
         self.assertGreaterEqual(len(turns), lines // fw.SLICE - 1)
         self.assertFalse(any(map(any, turns)), 'a lock is held while others have their turn')
 
