@@ -351,6 +351,7 @@ func (c *commit) order() *order {
 func (c *commit) learnVariants() {
 	c.moved(c.inc)
 	c.inc.variants = map[*variant]struct{}{}
+	var last *variant // lines of a family stand together
 	for _, slot := range c.st.slots {
 		if target := c.target[slot]; !c.known[target] {
 			c.known[target], c.layout = true, false // it may be in another family's way
@@ -360,7 +361,9 @@ func (c *commit) learnVariants() {
 			slot = raw
 			c.lines[slot].series.pending = false
 		}
-		c.inc.variants[c.lines[slot].variant] = struct{}{}
+		if v := c.lines[slot].variant; v != last {
+			c.inc.variants[v], last = struct{}{}, v
+		}
 	}
 	c.inc.hints = c.hintsOf(c.st.slots, c.st.values)
 	c.moved(c.inc)
