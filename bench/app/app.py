@@ -16,6 +16,7 @@ Everything is on loopback; with --section the tables between the markers of that
 the one that python finds: PYTHONPATH chooses another.
 """
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -241,62 +242,73 @@ def end(process):
         process.wait()
 
 
-def measure(args, mode, count):
-    """Runs one mode with count workers; gives what its scrapes have cost."""
-    folder = tempfile.mkdtemp(prefix='fedscrape-bench-', dir='/dev/shm' if mode == 'multiprocess' and os.path.isdir('/dev/shm') else None)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(('FEDSCRAPE_', 'CONSUL_', 'PROMETHEUS_'))}
-    environ.update(PYTHONDONTWRITEBYTECODE='1', TMPDIR=folder, PROMETHEUS_DISABLE_CREATED_SERIES='True')
-    federator, others = None, []
-    try:
+class Mode:
+    """One mode with its processes."""
+
+    def __init__(self, args, mode, count, stack):
+        shm = '/dev/shm' if mode == 'multiprocess' and os.path.isdir('/dev/shm') else None
+        folder = tempfile.mkdtemp(prefix='fedscrape-bench-', dir=shm)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(('FEDSCRAPE_', 'CONSUL_', 'PROMETHEUS_'))}
+        environ.update(PYTHONDONTWRITEBYTECODE='1', TMPDIR=folder, PROMETHEUS_DISABLE_CREATED_SERIES='True')
+        self.others, self.url = [], ''
         if mode == 'multiprocess':
             environ['PROMETHEUS_MULTIPROC_DIR'] = folder
         else:
             federator, registry, web = start_federator(args, folder)
+            stack.callback(end, federator)
             environ.update(CONSUL_HTTP_ADDR=registry, FEDSCRAPE_URL='http://' + web)
-            url = 'http://%s/merged?job=app&instance=bench' % web
-            others = [federator.pid]
+            self.others, self.url = [federator.pid], 'http://%s/merged?job=app&instance=bench' % web
         command = [sys.executable, os.path.abspath(__file__), '--run', mode, '--count', str(count), '--series', str(args.series)]
-        application = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.application = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        stack.callback(self.stop)
+        hello = json.loads(self.application.stdout.readline())
+        self.pids, self.url = hello['pids'], hello['url'] or self.url
+        if self.others:
+            wait_for(self.url, b'fedscrape_workers{state="up"} %d\n' % count)
+        self.total, self.results = 0, []
+
+    def stop(self):
+        self.application.stdin.close()
         try:
-            hello = json.loads(application.stdout.readline())
-            if federator:
-                wait_for(url, b'fedscrape_workers{state="up"} %d\n' % count)
-            return scrapes(args, application, hello['pids'], others, hello['url'] or url)
-        finally:
-            application.stdin.close()
-            try:
-                application.wait(120)
-            except subprocess.TimeoutExpired:
-                application.kill()
-                application.wait()
-    finally:
-        if federator:
-            end(federator)
-        shutil.rmtree(folder, ignore_errors=True)
+            self.application.wait(60)
+        except subprocess.TimeoutExpired:
+            self.application.kill()
+            self.application.wait()
 
-
-def scrapes(args, application, pids, others, url):
-    total, results = 0, []
-    for n in range(args.rounds + 3):
-        application.stdin.write('\n')
-        application.stdin.flush()
-        total += int(application.stdout.readline())
-        before, before_others, begin = cpu(pids), cpu(others), time.perf_counter()
-        with urlopen(url, timeout=120) as answer:
+    def scrape(self, n):
+        self.application.stdin.write('\n')
+        self.application.stdin.flush()
+        self.total += int(self.application.stdout.readline())
+        before, before_others, begin = cpu(self.pids), cpu(self.others), time.perf_counter()
+        with urlopen(self.url, timeout=120) as answer:
             page = answer.read()
         took = time.perf_counter() - begin
         time.sleep(SETTLE)
-        check(page, total, n)
-        if n >= 3:
-            results.append((cpu(pids) - before, cpu(others) - before_others, took))
-    time.sleep(0.5)
-    before, begin = cpu(pids + others), time.perf_counter()
-    time.sleep(5)
-    idle = (cpu(pids + others) - before) / (time.perf_counter() - begin)
-    workers, federator, took = (statistics.median(column) * 1e3 for column in zip(*results))
-    both = sorted((w + f) * 1e3 for w, f, _ in results)
-    return {'workers': workers, 'federator': federator, 'took': took, 'idle': idle * 1e3,
-            'cpu': statistics.median(both), 'least': both[0], 'most': both[-1]}
+        check(page, self.total, n)
+        self.results.append((cpu(self.pids) - before, cpu(self.others) - before_others, took))
+
+    def idle(self):
+        before, begin = cpu(self.pids + self.others), time.perf_counter()
+        time.sleep(5)
+        return (cpu(self.pids + self.others) - before) / (time.perf_counter() - begin)
+
+    def summary(self):
+        counted = self.results[3:]
+        workers, federator, took = (statistics.median(column) * 1e3 for column in zip(*counted))
+        both = sorted((w + f) * 1e3 for w, f, _ in counted)
+        return {'workers': workers, 'federator': federator, 'took': took, 'idle': self.idle() * 1e3,
+                'cpu': statistics.median(both), 'least': both[0], 'most': both[-1]}
+
+
+def measure(args, count):
+    """Runs all modes with count workers, a scrape of each by turns, so that what else the machine does meets all."""
+    with contextlib.ExitStack() as stack:
+        modes = {name: Mode(args, name, count, stack) for name in MODES}
+        for n in range(args.rounds + 3):
+            for mode in modes.values():
+                mode.scrape(n)
+        return {name: mode.summary() for name, mode in modes.items()}
 
 
 def check(page, total, n):
@@ -332,7 +344,7 @@ def table(args):
     lines += ['| workers | mode | CPU a scrape, ms: least / median / most | of it workers | of it federator | multiprocess = 1 | answer after, ms | between scrapes, CPU ms/s |',
               '| --- | --- | --- | --- | --- | --- | --- | --- |']
     for count in args.workers:
-        results = {mode: measure(args, mode, count) for mode in MODES}
+        results = measure(args, count)
         for mode, r in results.items():
             lines.append('| %d | %s | %.1f / **%.1f** / %.1f | %.1f | %.1f | %.2f | %.1f | %.1f |' % (
                 count, mode, r['least'], r['cpu'], r['most'], r['workers'], r['federator'], r['cpu'] / results['multiprocess']['cpu'],
@@ -353,6 +365,7 @@ def main():
     args = parser.parse_args()
     if args.run:
         return render(args) if args.run == 'render' else fleet(args)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end that ends what was started
     text = table(args)
     print(text)
     if args.section:
