@@ -12,15 +12,21 @@ import (
 	"github.com/fedscrape/fedscrape/internal/realbin"
 )
 
-func TestHelper(t *testing.T) {
+func TestHelper(t *testing.T) { run(t, "helper.test.js") }
+
+// TestPages holds the helper's pages against those of prom-client.
+func TestPages(t *testing.T) { run(t, "page.test.js") }
+
+// run runs one file of tests: Node runs several at once, and these measure time.
+func run(t *testing.T, file string) {
+	t.Helper()
 	here, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, realbin.Node(t, here, "prom-client"), "--test",
-		filepath.Join("testdata", "helper.test.js"), filepath.Join("testdata", "page.test.js"))
+	cmd := exec.CommandContext(ctx, realbin.Node(t, here, "prom-client"), "--test", filepath.Join("testdata", file))
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
