@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -56,13 +55,10 @@ func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error
 	return asScrapeError(err)
 }
 
-// pieces are what bodies are read into; one is in use while a worker's body arrives.
-var pieces = sync.Pool{New: func() any { return new([64 << 10]byte) }}
-
 // copyPage reads a body into a page, piece by piece.
 func copyPage(page *exposition.Page, body io.Reader) (total int64, err error) {
-	piece := pieces.Get().(*[64 << 10]byte) //nolint:forcetypeassert // nothing else is put there
-	defer pieces.Put(piece)
+	piece := pieces.get()
+	defer pieces.put(piece)
 	for {
 		n, err := body.Read(piece[:])
 		total += int64(n)

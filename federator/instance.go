@@ -49,6 +49,7 @@ type Instance struct {
 	open bool
 
 	writing       chan struct{} // holds one token while the ledger is written
+	pageBuffer    []byte        // of who has the token
 	saved         time.Time     // when the records were last; zero: never
 	saveBegun     time.Time
 	savedDeparted map[string]json.RawMessage // the departed workers' records in the ledger, by key

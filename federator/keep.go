@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/fedscrape/fedscrape/ledger"
@@ -28,11 +27,8 @@ type keeping struct {
 	ids   map[string][]byte
 	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
 	departed map[string]json.RawMessage
-	page     *[]byte // nil: none
+	page     []byte // the instance's buffer, as long as this has the turn; nil: none
 }
-
-// pages are the buffers of what is written with each page.
-var pages = sync.Pool{New: func() any { return new([]byte) }}
 
 // turn waits until an earlier write of the instance has ended, so that an older state never follows a newer one. It
 // gives up after keepTimeout, at once where a write hangs already: then the page goes out alone.
@@ -72,8 +68,8 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		for _, m := range in.sorted() {
 			head.Members = append(head.Members, m.record())
 		}
-		k.page = pages.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
-		*k.page = appendPage((*k.page)[:0], head, in.fold.AppendPage)
+		in.pageBuffer = appendPage(in.pageBuffer[:0], head, in.fold.AppendPage)
+		k.page = in.pageBuffer
 	}
 	return k
 }
@@ -165,14 +161,11 @@ func (in *Instance) write(k *keeping) {
 	begun := time.Now()
 	op, err := "append", in.append(k)
 	if err == nil && k.page != nil {
-		if err = in.federator.ledger.WritePage(in.key.prefix(), *k.page); err == nil {
+		if err = in.federator.ledger.WritePage(in.key.prefix(), k.page); err == nil {
 			in.fold.Paged()
 		} else {
 			op = "page"
 		}
-	}
-	if k.page != nil {
-		pages.Put(k.page)
 	}
 	in.federator.metrics.ledgerWrites.Observe(time.Since(begun).Seconds())
 	in.mu.Lock()
