@@ -51,7 +51,9 @@ SCHEDULES ?= 20000
 
 model: SHELL := bash
 model:
-	set -o pipefail; FEDSCRAPE_MODEL_SCHEDULES=$(SCHEDULES) go test -count=1 -timeout 60m -run '^TestModel$$' -v ./federator | grep -v -e '=== RUN' -e '--- PASS: TestModel/'
+	set -o pipefail; FEDSCRAPE_MODEL_SCHEDULES=$(SCHEDULES) go test -count=1 -timeout 60m -run '^TestModel$$' -v ./federator | \
+		grep -v -e '=== ' -e '--- PASS: TestModel/'
+	set -o pipefail; go test -count=1 -timeout 60m -run 'TestRestoreIsInvisible|TestCrashLaws' -v ./merge | grep -v -e '=== ' -e '^ *--- PASS: Test[A-Za-z]*/'
 
 KILLS ?= 200
 

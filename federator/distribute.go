@@ -26,7 +26,7 @@ func (d *distribution) takesAway(in *Instance, owner *Job) bool {
 // relabeling changed, if one did.
 func (f *Federator) distribute(now time.Time, reconfigured string) {
 	d := f.gatherLists(now, reconfigured)
-	f.move(d)
+	left := f.move(d)
 	for k, list := range d.lists {
 		owner := d.owner[k]
 		in := f.instance(k, owner, now)
@@ -36,6 +36,9 @@ func (f *Federator) distribute(now time.Time, reconfigured string) {
 		if d.lists[k] == nil {
 			f.empty(k, in, d)
 		}
+	}
+	for _, in := range left { // no page of theirs waits for it
+		in.saveBeside()
 	}
 	for job, unsure := range d.unsure {
 		f.settled[job.Name] = f.settled[job.Name] || !unsure

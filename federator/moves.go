@@ -28,8 +28,8 @@ func (s *stranger) take(id identity, present bool) {
 	s.identity, s.found, s.present = id, true, present
 }
 
-// move finds the workers that are listed for another instance than before.
-func (f *Federator) move(d *distribution) {
+// move finds the workers that are listed for another instance than before, and gives the instances that they left.
+func (f *Federator) move(d *distribution) (left []*Instance) {
 	strangers := map[string]*stranger{}
 	for k, list := range d.lists {
 		f.known(k).addStrangers(list, strangers)
@@ -39,7 +39,7 @@ func (f *Federator) move(d *distribution) {
 		for k, in := range all {
 			sure := f.sure(in, d)
 			if in.handOver(strangers, d.lists[k], sure, d.now) {
-				in.saveBeside()
+				left = append(left, in)
 			}
 			if sure {
 				in.addUnconfirmed(d.lists[k], stayed)
@@ -51,7 +51,7 @@ func (f *Federator) move(d *distribution) {
 			f.instance(k, d.owner[k], d.now).inherit(list, strangers, d.now)
 		}
 	}
-	f.leaveStayed(stayed, d)
+	return append(left, f.leaveStayed(stayed, d)...)
 }
 
 func (s *stranger) isFound() bool { return s != nil && s.found }
@@ -217,20 +217,21 @@ func (in *Instance) addUnconfirmed(list []discovery.Worker, stayed map[string][]
 }
 
 // leaveStayed ends the moves that a kill has cut in two.
-func (f *Federator) leaveStayed(stayed map[string][]*Instance, d *distribution) {
+func (f *Federator) leaveStayed(stayed map[string][]*Instance, d *distribution) (left []*Instance) {
 	if len(stayed) == 0 {
-		return
+		return nil
 	}
 	for k, list := range d.lists {
 		for i := range list {
 			key := list[i].Key
 			for _, in := range stayed[key] {
 				if f.known(k).cameFrom(key, in.key) && in.leaveNow(key, d.now) {
-					in.saveBeside()
+					left = append(left, in)
 				}
 			}
 		}
 	}
+	return left
 }
 
 // cameFrom tells whether a worker was taken over from another instance.

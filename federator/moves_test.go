@@ -1,6 +1,7 @@
 package federator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -137,6 +138,30 @@ func TestMoveOfNewLife(t *testing.T) {
 		w.at("h:2", answer{page: counter(3, 9000)})
 		w.wantAt("8", "7")
 	})
+}
+
+// TestNewLifeAfterABase restarts a worker whose first page was its base: all of the new life counts, also what has
+// not fallen.
+func TestNewLifeAfterABase(t *testing.T) {
+	page := func(x, y, start int) string {
+		return fmt.Sprintf("# TYPE x_total counter\nx_total %d\n# TYPE y_total counter\ny_total %d\nprocess_start_time_seconds %d\n", x, y, start)
+	}
+	for _, final := range []bool{false, true} {
+		inTwoInstances(t, func(w *world) {
+			w.movable("w2", "h:2", "web1")
+			w.at("h:2", answer{page: page(10, 1, 200)})
+			w.tell()
+			w.wantAt("5", "7")
+			time.Sleep(time.Second)
+			if final {
+				w.wantHand("", w.hand("w2", 9000, page(3, 4, 9000)))
+			}
+			w.at("h:2", answer{page: page(3, 4, 9000)})
+			w.wantAt("8", "7")
+			w.want("y_total", "4")
+			w.want("fedscrape_workers_departed_total{reason=replaced}", "1")
+		})
+	}
 }
 
 // TestMoveBack moves a worker to and fro, and restarts it on the way.

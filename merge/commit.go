@@ -94,8 +94,10 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	c.findRemoved()
 	c.applyResets()
 	c.rank()
-	c.applyBase()
-	c.swap()
+	base := c.inc.base && !c.inc.committed
+	if c.swap(); base {
+		c.applyBase()
+	}
 	return c.report
 }
 
@@ -292,12 +294,11 @@ func (inc *Incarnation) lastSum(slot Slot, v float64) float64 {
 	return inc.goodSum[slot]
 }
 
-// applyBase takes away what was counted before by an incarnation whose first snapshot is its base.
+// applyBase takes away what was counted before by an incarnation whose first snapshot is its base. Which types count is
+// decided with it.
 func (c *commit) applyBase() {
-	if !c.inc.base || c.inc.committed {
-		return
-	}
-	c.contributions(c.st.slots, c.st.values, c.inc.lastSum, func(slot Slot, v float64) { c.inc.offset.add(slot, -v) })
+	c.decideLayout()
+	c.contributions(c.inc.slots, c.inc.last, c.inc.lastSum, func(slot Slot, v float64) { c.inc.offset.add(slot, -v) })
 }
 
 // swap makes the stage the snapshot.
