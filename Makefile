@@ -1,7 +1,7 @@
 # What runs here is pinned: Consul, Prometheus, promtool and golangci-lint are Go tools in modules of their own, built once
 # into ${XDG_CACHE_HOME:-~/.cache}/fedscrape. CONTRIBUTING.md says what each target is for.
 
-.PHONY: build test tools lint format fuzz bench bench-scale bench-micro bench-diff model chaos soak clean
+.PHONY: build test tools lint format fuzz bench bench-scale bench-micro bench-diff bench-app model chaos soak clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null)
@@ -40,6 +40,9 @@ bench:
 
 bench-scale:
 	go run ./bench/grid -scale $(if $(QUICK),-quick)
+
+bench-app: build
+	/usr/bin/python3 bench/app/app.py --fedscrape ./fedscrape --section docs/performance-workers.md
 
 bench-micro:
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(or $(PACKAGES),./...)
