@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -135,6 +136,9 @@ func (in *Instance) setWorkers(job *Job, list []discovery.Worker, sure, reconfig
 func (in *Instance) setJob(job *Job) {
 	if in.job == job {
 		return
+	}
+	if !reflect.DeepEqual(in.job.Metric, job.Metric) {
+		in.fold.Relabeled()
 	}
 	in.job = job
 	in.fold.SetOptions(job.Merge)

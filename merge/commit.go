@@ -77,6 +77,8 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	f.see(now)
 	f.decideLayout()
 	if report, ok := f.commitQuick(st, now); ok {
+		st.inc.rules = st.rules
+		f.forgetFallen(st.inc, report.Before)
 		return report
 	}
 	st.own()
@@ -93,6 +95,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	c.completeHistograms()
 	c.findRemoved()
 	c.applyResets()
+	c.takeBack()
 	c.rank()
 	base := c.inc.base && !c.inc.committed
 	if c.swap(); base {
@@ -109,6 +112,7 @@ type commit struct {
 	now        time.Time
 	histograms []*series // in the page
 	resets     []*series // fell as a whole
+	fallen     int       // of them, before those that lack a line
 	report     Report
 	hints      bool // some hint is not as before
 
@@ -246,6 +250,7 @@ func (c *commit) markReset(s *series) {
 // findRemoved carries on what a cumulative line counted before the worker stopped to show it: if it comes back it
 // begins anew.
 func (c *commit) findRemoved() {
+	c.fallen = len(c.resets)
 	for i, slot := range c.inc.slots {
 		if c.mark[slot] == c.generation {
 			continue
@@ -255,34 +260,38 @@ func (c *commit) findRemoved() {
 		case l.series.multi() && l.part != exposition.PartCreated && l.part != exposition.PartQuantile:
 			c.markReset(l.series)
 		case c.fallIsReset(slot):
-			c.inc.offset.add(slot, c.inc.last[i])
+			c.leaveBehind(slot, c.inc.last[i], c.relabeled())
 		}
 	}
 }
 
 // applyResets moves what the series that began anew had counted to the incarnation's offset.
 func (c *commit) applyResets() {
-	for _, s := range c.resets {
-		c.report.Resets++
-		c.moveToOffset(s)
+	for i, s := range c.resets {
+		parks := i >= c.fallen && c.relabeled()
+		if !parks {
+			c.report.Resets++
+			c.inc.forgetParked(s)
+		}
+		c.moveToOffset(s, parks)
 	}
 }
 
 // moveToOffset adds the last snapshot's part of a histogram or summary to the offset.
-func (c *commit) moveToOffset(s *series) {
+func (c *commit) moveToOffset(s *series, parks bool) {
 	had := func(slot Slot) bool { return slot != noSlot && c.previousMark[slot] == c.generation }
 	below := 0.0
 	for _, b := range s.buckets {
 		if had(b.slot) {
-			c.inc.offset.add(b.slot, c.previous[b.slot]-below)
+			c.leaveBehind(b.slot, c.previous[b.slot]-below, parks)
 			below = c.previous[b.slot]
 		}
 	}
 	if had(s.count) {
-		c.inc.offset.add(s.count, c.previous[s.count])
+		c.leaveBehind(s.count, c.previous[s.count], parks)
 	}
 	if had(s.sum) {
-		c.inc.offset.add(s.sum, c.inc.lastSum(s.sum, c.previous[s.sum]))
+		c.leaveBehind(s.sum, c.inc.lastSum(s.sum, c.previous[s.sum]), parks)
 	}
 }
 
@@ -328,7 +337,7 @@ func (c *commit) swap() {
 		inc.hints, c.layout = c.hintsOf(inc.slots, st.values), false
 	}
 	inc.duplicates, inc.badValues, inc.firstBad = c.report.Duplicates, c.report.BadValues, c.report.First
-	inc.committed = true
+	inc.committed, inc.rules = true, st.rules
 	c.replaceLast(inc, st, c.report.Before != nil)
 }
 

@@ -37,6 +37,7 @@ type Fold struct {
 	freed  []freedSlot // the longest free first
 
 	fewFreed int // what Compact takes for few, at most
+	rules    int // how often Relabeled was called
 	durable
 
 	// Derived from the above; rebuilt where stale.

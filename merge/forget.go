@@ -36,7 +36,7 @@ func (f *Fold) Forget(now time.Time) {
 
 // rebase makes what the incarnation says now its base; where it has not said anything yet, what it says first.
 func (f *Fold) rebase(inc *Incarnation) {
-	inc.offset = sums{}
+	inc.offset, inc.parked = sums{}, nil
 	if inc.base = true; !inc.committed {
 		return
 	}

@@ -31,7 +31,9 @@ type Incarnation struct {
 	ranks   map[Slot]rank  // of gauges seen to change
 	goodSum map[Slot]float64
 	offset  sums
-	apart   []int32 // of a departed one: the lines that f.kept does not hold
+	parked  map[Slot]float64 // the part of the offset that a reload put there
+	rules   int              // of the fold, for the last snapshot
+	apart   []int32          // of a departed one: the lines that f.kept does not hold
 
 	variants map[*variant]struct{}
 	metas    map[string]*meta
@@ -112,6 +114,7 @@ type Stage struct {
 	before  map[string]*meta // of the last snapshot; not written any more
 	newMeta bool             // some are not as before
 	made    uint64           // how often Compact had freed slots
+	rules   int              // of the fold
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }
@@ -121,7 +124,7 @@ func (inc *Incarnation) Stage() *Stage {
 	inc.fold.mu.Lock()
 	defer inc.fold.mu.Unlock()
 	return &Stage{
-		inc: inc, made: inc.fold.compactions, before: inc.metas, expected: inc.order, diverged: true,
+		inc: inc, made: inc.fold.compactions, rules: inc.fold.rules, before: inc.metas, expected: inc.order, diverged: true,
 		values: inc.fold.buffer(len(inc.slots) + 16),
 	}
 }

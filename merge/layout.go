@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -148,6 +149,7 @@ func (f *Fold) zero(list []*series) {
 	gone := func(slot Slot) bool { return f.mark[slot] == f.generation || f.mark[f.target[slot]] == f.generation }
 	for _, inc := range f.incarnations {
 		inc.offset.drop(gone)
+		maps.DeleteFunc(inc.parked, func(slot Slot, _ float64) bool { return gone(slot) })
 		if !inc.present && inc.drop(gone) {
 			f.learn(inc) // it has no say any more in the type of what it lost
 		}
