@@ -308,7 +308,9 @@ func (m *truth) restartAs(job *Job) {
 		}
 	}
 	for _, instance := range modelInstances {
-		m.z[instance] = m.keptZ[instance]
+		if m.z[instance] = m.keptZ[instance]; m.z[instance] == "" { // no page is kept: who departed decides
+			m.z[instance] = oldestZ(m.list, instance, func(v *modelView) bool { return !v.present })
+		}
 	}
 }
 

@@ -256,7 +256,7 @@ func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 
 // settleZ drops what counted as a type that the oldest process does not have any more.
 func (m *truth) settleZ(instance string) {
-	if z, old := oldestZ(m.list, instance), m.z[instance]; z != "" && z != old {
+	if z, old := oldestZ(m.list, instance, func(v *modelView) bool { return v.present && !v.fresh }), m.z[instance]; z != "" && z != old {
 		m.z[instance] = z
 		for _, p := range m.list {
 			if v := p.view(instance); !v.present && v.z == old {

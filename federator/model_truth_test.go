@@ -248,11 +248,11 @@ func (p *modelProcess) String() string {
 		p.start, p.said, p.alive, p.hung, p.listed, p.hasY, p.z(), p.value)
 }
 
-// oldestZ is what the oldest present process has z_total as; empty where nobody has shown it.
-func oldestZ(list []*modelProcess, instance string) (z string) {
+// oldestZ is what the oldest process of some has z_total as; empty where none has shown it.
+func oldestZ(list []*modelProcess, instance string, has func(*modelView) bool) (z string) {
 	oldest := math.Inf(1)
 	for _, p := range list {
-		if v := p.view(instance); v.present && !v.fresh && v.z != "" && cmp.Less(v.born, oldest) {
+		if v := p.view(instance); has(v) && v.z != "" && cmp.Less(v.born, oldest) {
 			oldest, z = v.born, v.z
 		}
 	}
