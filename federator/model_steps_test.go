@@ -37,14 +37,14 @@ var modelSteps = []struct {
 	}},
 	{"return", func(m *truth) {
 		m.pick(func(p *modelProcess) bool { return !p.listed && p.lives() }, func(p *modelProcess) {
-			if p.listed = true; m.random.IntN(4) == 0 {
+			if p.listed = true; m.moves && m.random.IntN(4) == 0 {
 				p.moveOn()
 			}
 		})
 		m.relist()
 	}},
 	{"move to the other instance", func(m *truth) {
-		m.pick(func(p *modelProcess) bool { return p.listed && p.lives() }, (*modelProcess).moveOn)
+		m.pick(func(p *modelProcess) bool { return m.moves && p.listed && p.lives() }, (*modelProcess).moveOn)
 		m.relist()
 	}},
 	{"goodbye", (*truth).sayGoodbye},
@@ -370,7 +370,7 @@ func (m *truth) forget() {
 
 // loseLedger sets the ledger aside while no federator runs.
 func (m *truth) loseLedger() {
-	if m.random.IntN(3) > 0 {
+	if m.moves || m.random.IntN(3) > 0 {
 		return
 	}
 	m.heal()
