@@ -55,9 +55,10 @@ type encoder struct {
 	labelNames map[string]string // as they are written, of those that need quotes or escapes
 }
 
-// release gives the encoder back, without what the page was of.
+// release gives the encoder back, without what the page was of: of one that broke off, lines that nobody got are left.
 func (e *encoder) release() {
 	clear(e.labelNames)
+	e.buf = e.buf[:0]
 	e.memory.memo, e.memory.last = nil, nil
 	e.w, e.under, e.name, e.err = nil, nil, "", nil
 	encoders.Put(e)

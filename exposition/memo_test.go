@@ -1,6 +1,8 @@
 package exposition
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -105,6 +107,34 @@ func TestMemoIsShared(t *testing.T) {
 		}
 	}
 	group.Wait()
+}
+
+// broken takes so many bytes, and no more.
+type broken struct{ room int }
+
+func (w *broken) Write(p []byte) (int, error) {
+	if w.room -= len(p); w.room < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+// TestBrokenReaderLeavesNothing: what one who goes away in the middle of a page was to get is in nobody else's.
+func TestBrokenReaderLeavesNothing(t *testing.T) {
+	long := Family{Name: "long_total", Type: Counter}
+	for i := range 10_000 {
+		long.Series = append(long.Series, Series{Labels: Labels{{"i", strconv.Itoa(i)}}, Value: 1})
+	}
+	enc := Negotiate(someAccepts[0])
+	for room := 0; room < 3*flushAt; room += flushAt / 2 {
+		if err := Encode(&broken{room}, enc, []Family{long}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Fatalf("room for %d: %v", room, err)
+		}
+		var b strings.Builder
+		if err := Encode(&b, enc, []Family{{Name: "x", Type: Gauge, Series: []Series{{Value: 1}}}}); err != nil || b.String() != "# TYPE x gauge\nx 1\n" {
+			t.Fatalf("room for %d: %v, %.200q", room, err, b.String())
+		}
+	}
 }
 
 // TestMemoSavesWork: a page that is written again makes no text anew.
