@@ -104,16 +104,10 @@ func (e *encoder) comment(what, name, suffix string) {
 	e.buf = append(e.buf, ' ')
 }
 
-// series turns to the lines of a series.
-func (e *encoder) series(s *Series) {
+// series turns to the lines of a series. memo is the series' own, nil where the lines stand under another family's name.
+func (e *encoder) series(s *Series, memo *Memo) {
 	e.under, e.labeled = s, false
-	e.memory.begin(s.Memo, e.enc)
-}
-
-// besides turns to lines of a series that stand under another family's name.
-func (e *encoder) besides(s *Series) {
-	e.under, e.labeled = s, false
-	e.memory.begin(nil, e.enc)
+	e.memory.begin(memo, e.enc)
 }
 
 // sample appends a line up to its value: name and suffix, the series' labels, and le or quantile where extra names it.

@@ -35,7 +35,7 @@ func (e *encoder) openMetricsFamily(f *Family) {
 }
 
 func (e *encoder) openMetricsSeries(typ Type, name, suffix string, s *Series) {
-	e.series(s)
+	e.series(s, s.Memo)
 	switch typ {
 	case Histogram, GaugeHistogram:
 		e.openMetricsHistogram(typ, name, s)

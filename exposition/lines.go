@@ -77,16 +77,13 @@ func (p *Page) Lines() *Lines {
 	switch {
 	case r.sink == nil || p.err != nil:
 		return nil
-	case r.same && r.next == len(r.entries):
+	case r.same:
 		return r.last
-	case r.same || r.broken:
+	case r.broken:
 		return nil
 	}
 	return &Lines{table: p.table, epoch: r.epoch, entries: slices.Clip(r.own), samples: r.samples}
 }
-
-// Same tells whether the page has the very lines that were expected, and nothing else was handed on than their values.
-func (p *Page) Same() bool { return p.repeat.same && p.repeat.next == len(p.repeat.entries) }
 
 // whole reads the lines of a piece that are where they are expected, and gives how many bytes they have. It leaves alone
 // what is not plain, and the piece's end.
@@ -205,9 +202,7 @@ func (p *Page) repeatSample(k *known, rest []byte) bool {
 
 // idle tells whether a line of the text format says nothing.
 func (p *Page) idle(line []byte) bool {
-	for len(line) > 0 && (isBlank(line[0]) || line[0] == '\r') {
-		line = line[1:]
-	}
+	line = p.trimmed(line)
 	return len(line) == 0 || line[0] == '#' && !saysSomething(line)
 }
 
@@ -222,48 +217,37 @@ func (p *Page) diverge() {
 	for _, e := range r.own {
 		switch k := &r.known[e]; {
 		case k.slot == commentLine:
-			_ = p.comment(trim(k.text)) // it could be read when it was learned
+			_ = p.comment(p.trimmed([]byte(k.text))) // it could be read when it was learned
 		case k.slot >= 0:
 			slots = append(slots, k.slot)
-			p.tell(r.families[e])
+			p.tell(p.current, r.families[e])
 		}
 	}
 	p.line, p.ended, r.samples = at, ended, len(slots)
 	r.sink.Diverge(slots)
 }
 
-func trim(comment string) []byte {
-	line := []byte(comment)
-	for isBlank(line[0]) {
-		line = line[1:]
-	}
-	if n := len(line); line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line
-}
-
-// expected gives the entry that is expected now, where the line begins with its text and stands under the same
-// declaration.
-func (p *Page) expected(line []byte) (entry, *known) {
+// expected gives the entry that is expected now, and how long its text is, where the line begins with that and stands
+// under the same declaration; 0 where it does not.
+func (p *Page) expected(line []byte) (entry, int) {
 	r := &p.repeat
 	if r.next >= len(r.entries) {
-		return 0, nil
+		return 0, 0
 	}
 	e := r.entries[r.next]
 	k := &r.known[e]
 	n := len(k.text)
 	if k.slot <= commentLine || len(line) <= n || !isBlank(line[n]) || string(line[:n]) != k.text || k.context != p.context() {
-		return 0, nil
+		return 0, 0
 	}
 	if k.text[n-1] != '}' { // braces may follow after blanks
 		if word, _ := token(line[n:]); len(word) > 0 && word[0] == '{' {
-			return 0, nil
+			return 0, 0
 		}
 	}
 	r.next++
 	r.own = append(r.own, e)
-	return e, k
+	return e, n
 }
 
 // note adds a line to the page's own, and finds the place where the expected ones go on.

@@ -71,8 +71,8 @@ func (w *worker) page(format Format, body []byte, cut func(int) int) (told, erro
 	if err := p.Close(true); err != nil {
 		return told{}, err
 	}
-	if p.Same() == w.diverged {
-		panic("Same and Diverge disagree")
+	if same := w.lines != nil && p.Lines() == w.lines; same == w.diverged {
+		panic("Lines and Diverge disagree")
 	}
 	if !w.diverged {
 		w.at, w.collector.metas = w.slots, w.metas
@@ -161,7 +161,7 @@ func mutate(r *rand.Rand, format Format, lines []string) []string {
 			lines = slices.Insert(lines, at, fmt.Sprintf("# TYPE %s gauge", []string{"x", "y", "z"}[r.IntN(3)]))
 		case 4:
 			if format == Text {
-				lines = slices.Insert(lines, at, []string{"", "# a remark", " \t", "\tx 1", "y  2", "x 3\r", "y 1 2 ", "x {a=\"1\"} 4"}[r.IntN(8)])
+				lines = slices.Insert(lines, at, []string{"", "# a remark", " \t", "\tx 1", "y  2", "x 3\r", "y 1 2 ", "x {a=\"1\"} 4", "\r# odd"}[r.IntN(9)])
 				for i, line := range lines {
 					if line == "loose 1" && r.IntN(4) == 0 {
 						lines[i] = "loose {b=\"d\"} 1"
@@ -248,6 +248,18 @@ func FuzzLinesMatchPlain(f *testing.F) {
 		}
 		checkSequence(t, seed, format, strings.Split(string(body), "\n"), 6)
 	})
+}
+
+// TestLineThatIsNone: what no page may have is refused behind the expected lines too.
+func TestLineThatIsNone(t *testing.T) {
+	w := newWorker(newCollector(), NewTable(100))
+	if _, err := w.page(Text, []byte("x 1\n"), func(n int) int { return n }); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.page(Text, []byte("x 1\n\r# odd\n"), func(n int) int { return n })
+	if _, wantErr := plain(newCollector(), Text, []byte("x 1\n\r# odd\n")); err == nil || wantErr == nil || err.Error() != wantErr.Error() {
+		t.Errorf("error %v, read in full %v", err, wantErr)
+	}
 }
 
 // TestLinesThatGrow: what begins like the expected line and is another one.

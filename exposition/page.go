@@ -135,19 +135,12 @@ func (p *Page) take(line []byte) error {
 		return p.fail(errLongLine, line)
 	}
 	raw := line
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
+	line = p.trimmed(line)
 	if p.ended {
 		if len(bytes.TrimSpace(line)) == 0 {
 			return nil
 		}
 		return p.fail(errAfterEOF, line)
-	}
-	if p.format == Text {
-		for len(line) > 0 && isBlank(line[0]) {
-			line = line[1:]
-		}
 	}
 	switch {
 	case len(line) == 0 && p.format == OpenMetrics:
@@ -166,6 +159,17 @@ func (p *Page) take(line []byte) error {
 	return nil
 }
 
+// trimmed is a line without what does not belong to it: a carriage return, in text the blanks before it.
+func (p *Page) trimmed(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	for p.format == Text && len(line) > 0 && isBlank(line[0]) {
+		line = line[1:]
+	}
+	return line
+}
+
 // readComment reads a comment, and notes the line as it stands in the page.
 func (p *Page) readComment(raw, line []byte) error {
 	if err := p.comment(line); err != nil || p.repeat.sink == nil {
@@ -178,9 +182,10 @@ func (p *Page) readComment(raw, line []byte) error {
 	case p.format == Text && !saysSomething(line):
 		return nil
 	}
-	p.table.mu.RUnlock()
-	e, ok := p.table.learnComment(raw, slot)
-	p.table.mu.RLock()
-	p.note(e, ok)
+	if _, ok := p.recall(commentContext, raw); !ok {
+		p.table.mu.RUnlock()
+		p.note(p.table.learn(p.key, commentContext, slot, ""))
+		p.table.mu.RLock()
+	}
 	return nil
 }

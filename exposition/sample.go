@@ -4,27 +4,22 @@ import "encoding/binary"
 
 // sample reads a line that is not a comment.
 func (p *Page) sample(line []byte) error {
-	e, k := p.expected(line)
-	if k != nil {
-		return p.knownSample(k.slot, p.repeat.families[e], p.current, line[len(k.text):])
-	}
-	end, err := seriesEnd(line)
-	if err != nil {
-		return err
+	e, end := p.expected(line)
+	known := end > 0
+	if !known {
+		var err error
+		if end, err = seriesEnd(line); err != nil {
+			return err
+		}
 	}
 	value, timestamp, stamped, err := p.numbers(line[end:])
 	if err != nil {
 		return err
 	}
-	slot, family, of, err := p.lookUp(line[:end])
-	if err != nil {
-		return err
+	if known {
+		return p.give(p.repeat.known[e].slot, p.repeat.families[e], p.current, value, timestamp, stamped)
 	}
-	return p.give(slot, family, of, value, timestamp, stamped)
-}
-
-func (p *Page) knownSample(slot Slot, family string, of *declared, rest []byte) error {
-	value, timestamp, stamped, err := p.numbers(rest)
+	slot, family, of, err := p.lookUp(line[:end])
 	if err != nil {
 		return err
 	}
@@ -40,15 +35,13 @@ func (p *Page) give(slot Slot, family string, of *declared, value float64, times
 		return p.limit("sample_limit", p.limits.Samples)
 	}
 	p.repeat.samples++
-	p.tellOf(of, family)
+	p.tell(of, family)
 	p.sink.Sample(slot, value, timestamp, stamped)
 	return nil
 }
 
 // tell says once a page what the declaration that a line stands under says of its family.
-func (p *Page) tell(family string) { p.tellOf(p.current, family) }
-
-func (p *Page) tellOf(of *declared, family string) {
+func (p *Page) tell(of *declared, family string) {
 	if of != nil && !of.told && of.start == nil {
 		of.told = true
 		p.sink.Meta(family, of.typ, of.help, of.unit)
@@ -86,15 +79,23 @@ func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped boo
 // the sink knows it; and the declaration that the line belongs to, nil where it has none.
 func (p *Page) lookUp(text []byte) (Slot, string, *declared, error) {
 	c := p.context()
-	p.key = binary.LittleEndian.AppendUint32(p.key[:0], uint32(c))
-	p.key = append(p.key, text...)
-	if e, ok := p.table.lines[string(p.key)]; ok {
-		p.note(e, true)
+	if e, ok := p.recall(c, text); ok {
 		return p.table.known[e].slot, p.table.families[e], p.current, nil
 	}
 	p.table.mu.RUnlock()
 	defer p.table.mu.RLock()
 	return p.learn(text, c)
+}
+
+// recall finds a line in the table, and notes it; where it is not known, p.key is by what to learn it.
+func (p *Page) recall(c context, text []byte) (entry, bool) {
+	p.key = binary.LittleEndian.AppendUint32(p.key[:0], uint32(c))
+	p.key = append(p.key, text...)
+	e, ok := p.table.lines[string(p.key)]
+	if ok {
+		p.note(e, true)
+	}
+	return e, ok
 }
 
 // context is the number of the declaration that lines stand under now. What stands before any declaration depends on

@@ -13,8 +13,7 @@ type Table struct {
 	mu       sync.RWMutex
 	max      int
 	size     int64            // bytes of all keys and texts
-	lines    map[string]entry // by context and series text
-	comments map[string]entry // HELP, TYPE, UNIT and EOF, as they stand in pages
+	lines    map[string]entry // by context and text
 	contexts map[string]context
 	texts    map[string]string // names, HELP and UNIT, one copy each
 	last     context           // given
@@ -48,6 +47,9 @@ type context uint32
 // firstContext leaves a number to each format, for lines that stand under no family.
 const firstContext context = 16
 
+// commentContext is that of HELP, TYPE, UNIT and EOF, as they stand in pages.
+const commentContext = firstContext - 1
+
 // contextBytes is what a line's key begins with.
 const contextBytes = 4
 
@@ -60,7 +62,7 @@ func NewTable(maxEntries int) *Table {
 
 // reset forgets everything. Numbers of contexts are never given twice, so that pages under way may go on with theirs.
 func (t *Table) reset() {
-	t.lines, t.comments, t.contexts, t.texts = map[string]entry{}, map[string]entry{}, map[string]context{}, map[string]string{}
+	t.lines, t.contexts, t.texts = map[string]entry{}, map[string]context{}, map[string]string{}
 	t.known, t.families, t.size, t.chunk = nil, nil, 0, new(strings.Builder)
 	t.epoch++
 }
@@ -78,7 +80,7 @@ func (t *Table) admit(entries, length int) bool {
 	return true
 }
 
-// learn remembers a sample's line; false where it is too long. key is the caller's buffer.
+// learn remembers a line; false where it is too long. key is the caller's buffer.
 func (t *Table) learn(key []byte, c context, slot Slot, family string) (entry, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,28 +93,6 @@ func (t *Table) learn(key []byte, c context, slot Slot, family string) (entry, b
 	kept := t.keep(key)
 	e := t.add(known{kept[contextBytes:], slot, c}, family)
 	t.lines[kept] = e
-	return e, true
-}
-
-// learnComment remembers a comment that says something; false where it is too long.
-func (t *Table) learnComment(line []byte, slot Slot) (entry, bool) {
-	t.mu.RLock()
-	e, ok := t.comments[string(line)]
-	t.mu.RUnlock()
-	if ok {
-		return e, true
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if e, ok := t.comments[string(line)]; ok {
-		return e, true
-	}
-	if !t.admit(len(t.comments), len(line)) {
-		return 0, false
-	}
-	kept := t.keep(line)
-	e = t.add(known{kept, slot, 0}, "")
-	t.comments[kept] = e
 	return e, true
 }
 

@@ -19,9 +19,6 @@ func TestTableIsBoundedInBytes(t *testing.T) {
 		for key := range table.lines {
 			held += len(key)
 		}
-		for line := range table.comments {
-			held += len(line)
-		}
 		for text := range table.texts {
 			held += len(text)
 		}
