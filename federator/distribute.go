@@ -91,9 +91,7 @@ func (f *Federator) adoptOrphans(now time.Time) {
 			f.metrics.forget(name)
 			continue
 		}
-		in.reopen()
-		delete(f.orphans, k)
-		f.instances[k] = in
+		f.instance(k, f.job(name), now)
 	}
 }
 

@@ -55,7 +55,8 @@ func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error
 	return asScrapeError(err)
 }
 
-// copyPage reads a body into a page, piece by piece.
+// copyPage reads a body into a page, piece by piece. What was read counts, also of a page that is refused: io.Copy tells
+// what the page took.
 func copyPage(page *exposition.Page, body io.Reader) (total int64, err error) {
 	piece := pieces.get()
 	defer pieces.put(piece)

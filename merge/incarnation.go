@@ -131,9 +131,11 @@ func (inc *Incarnation) Stage() *Stage {
 
 // Expected gives the lines of the last page, for exposition's Page.Expect; nil where they are not known.
 func (st *Stage) Expected() *exposition.Lines {
-	lines := st.expected.reader()
-	st.diverged = lines == nil
-	return lines
+	if st.expected == nil {
+		return nil
+	}
+	st.diverged = st.expected.lines == nil
+	return st.expected.lines
 }
 
 // Read says which lines the page had that is staged now, for the next page.

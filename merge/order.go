@@ -50,14 +50,6 @@ type block struct {
 	sum, count int32
 }
 
-// lines gives the reader's lines of a snapshot that can be repeated.
-func (o *order) reader() *exposition.Lines {
-	if o == nil {
-		return nil
-	}
-	return o.lines
-}
-
 // reshape says that what orders derive does not hold any more.
 func (f *Fold) reshape() { f.shape++ }
 

@@ -97,8 +97,8 @@ func (t *sums) bytes() []byte {
 func (r *reader) sums(n int) (slots []Slot, values []sum) {
 	slots = r.slots(n)
 	values = make([]sum, len(slots))
-	for i := range values {
-		values[i].hi = r.float()
+	for i, hi := range r.floats(len(slots)) {
+		values[i].hi = hi
 	}
 	for range r.count(9) {
 		if i := r.below(len(values)); r.err == nil {

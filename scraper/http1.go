@@ -30,20 +30,19 @@ func (p *plain) ask(ctx context.Context, t *target, limit deadline) (*exchange, 
 		return nil, err
 	}
 	if c := p.idle.take(t); c != nil {
-		x := newExchange(ctx, p, t, c, limit)
-		err := x.start(text)
-		if err == nil {
-			return x, nil
-		}
-		x.close()
-		if c.heard || ctx.Err() != nil || limit.passed() {
-			return nil, err
+		x, err := p.askOn(ctx, t, c, limit, text)
+		if err == nil || c.heard || ctx.Err() != nil || limit.passed() {
+			return x, err
 		}
 	}
 	c, err := p.connect(ctx, t.address, limit)
 	if err != nil {
 		return nil, err
 	}
+	return p.askOn(ctx, t, c, limit, text)
+}
+
+func (p *plain) askOn(ctx context.Context, t *target, c *conn, limit deadline, text []byte) (*exchange, error) {
 	x := newExchange(ctx, p, t, c, limit)
 	if err := x.start(text); err != nil {
 		x.close()
