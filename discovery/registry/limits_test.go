@@ -41,16 +41,15 @@ func statuses(t *testing.T, address string, n int) map[int]int {
 func TestConnectionsOfOneClientAreLimited(t *testing.T) {
 	t.Parallel()
 	const limit, asked = 5, 9
-	f := func(name, address string) {
-		t.Helper()
-		got := statuses(t, address, asked)
-		// Consul keeps one for itself, and may reset a connection before its 429 is read.
-		if got[200] < limit-1 || got[200] > limit || got[200]+got[429]+got[0] != asked || got[429] == 0 {
-			t.Errorf("%s: answers by status %v", name, got)
-		}
+	if got := statuses(t, strings.TrimPrefix(embedded(t, Options{MaxConnsPerClient: limit}), "http://"), asked); got[200] != limit || got[429] != asked-limit {
+		t.Errorf("registry: answers by status %v", got)
 	}
-	f("registry", strings.TrimPrefix(embedded(t, Options{MaxConnsPerClient: limit}), "http://"))
-	f("Consul", realbin.StartConsul(t, realbin.ConsulOptions{HCL: fmt.Sprintf("limits { http_max_conns_per_client = %d }", limit)}))
+	// Consul may still count the connection that saw it start; and it closes without reading the request, so that its 429
+	// is lost in a reset, on a busy machine each of them.
+	address := realbin.StartConsul(t, realbin.ConsulOptions{HCL: fmt.Sprintf("limits { http_max_conns_per_client = %d }", limit)})
+	if got := statuses(t, address, asked); got[200] < limit-1 || got[200] > limit || got[200]+got[429]+got[0] != asked {
+		t.Errorf("Consul: answers by status %v", got)
+	}
 }
 
 func TestConnectionsThatEndCountNoMore(t *testing.T) {
