@@ -169,7 +169,8 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 }
 
 // closer tells whether a page without an identity follows a former one much better than the last: it does not fall
-// where the other does, or it repeats what the other would have to jump to.
+// where the other does, or it repeats what the other would have to jump to. How many series change says nothing: of
+// processes that started in one tick, who answers again may have spent time on the CPU, and so come level with another.
 func (in *Instance) closer(g *ingest, a, former *speaker, current merge.Gap) bool {
 	if former.soft || former.page == nil {
 		return false
@@ -181,7 +182,7 @@ func (in *Instance) closer(g *ingest, a, former *speaker, current merge.Gap) boo
 	if a.start > 0 && gap.Rise == 0 {
 		return false // a process that tells its start, and counts nothing between two answers, is no second one at work
 	}
-	return current.Fell || gap.Changed <= current.Changed && gap.Rise*4 < current.Rise
+	return current.Fell || gap.Rise*4 < current.Rise
 }
 
 // replacedHere tells whether the page is signed by a worker that another one has replaced at this very address.

@@ -2,6 +2,7 @@ package federator
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -13,10 +14,15 @@ import (
 type process struct {
 	count, start float64
 	id           string
+	cpu          float64 // not shown where 0
 }
 
 func (p *process) answer() answer {
-	return answer{page: counter(p.count, p.start), id: p.id}
+	page := counter(p.count, p.start)
+	if p.cpu > 0 {
+		page += fmt.Sprintf("# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %v\n", p.cpu)
+	}
+	return answer{page: page, id: p.id}
 }
 
 // total is x_total of the merged page, which a second worker with 0 keeps up.
@@ -98,6 +104,22 @@ func TestSharedPort(t *testing.T) {
 	}
 }
 
+// TestSharedPortOfOneTick has processes that started in one tick of the clock answer in turn. What one of them has counted
+// since its last answer is two series, what it would have to jump from another's is one.
+func TestSharedPortOfOneTick(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "a:1")
+		w.register("w2", "good:1")
+		w.tell()
+		list := []*process{{count: 100, start: 100}, {count: 200, start: 100}, {count: 300, start: 100}}
+		w.shared(list, 50, func(round int) int { return []int{2, 1, 0, 2, 0, 2}[round%6] }, func(p *process) {
+			p.count++
+			p.cpu = math.Floor((math.Mod(p.count, 100) + 1) / 2)
+		})
+		w.wantShared("1")
+	})
+}
+
 // TestSharedPortRegistered has both processes registered with the address that they share.
 func TestSharedPortRegistered(t *testing.T) {
 	for _, start := range []float64{0, 100} {
@@ -107,7 +129,7 @@ func TestSharedPortRegistered(t *testing.T) {
 				w.register("w2", "a:1")
 				w.register("w9", "good:1")
 				w.tell()
-				list := []*process{{500, start, "w2"}, {400, start, "w1"}}
+				list := []*process{{count: 500, start: start, id: "w2"}, {count: 400, start: start, id: "w1"}}
 				w.shared(list, 50, func(round int) int { return round % 2 }, slowly)
 				w.wantShared("2")
 				w.wantStates("2:failed 9:up")
@@ -124,7 +146,7 @@ func TestSharedPortRecovers(t *testing.T) {
 				w.register("w1", "a:1")
 				w.register("w2", "good:1")
 				w.tell()
-				list := []*process{{500, 100, ""}, {400, 200, ""}}
+				list := []*process{{count: 500, start: 100}, {count: 400, start: 200}}
 				w.shared(list, 20, func(round int) int { return round % 2 }, slowly)
 				w.wantShared("1")
 				w.shared(list, calmAnswers-2, func(int) int { return last }, slowly)
@@ -198,7 +220,7 @@ func TestOverlapOfRegisteredIsNotShared(t *testing.T) {
 		w.register("w9", "good:1")
 		w.at("good:1", answer{page: counter(0, 5)})
 		w.tell()
-		old, young := &process{500, 100, "w1"}, &process{3, 200, "w2"}
+		old, young := &process{count: 500, start: 100, id: "w1"}, &process{count: 3, start: 200, id: "w2"}
 		w.at("a:1", old.answer())
 		w.want("x_total", "500")
 		w.register("w2", "a:1")

@@ -34,9 +34,8 @@ func (st *Stage) Snapshot() *Snapshot {
 type Gap struct {
 	// Fell tells that a cumulative series is lower, or is gone: the page is not a later one of the same life.
 	Fell bool
-	// Changed counts the cumulative series that are new or not the same, Rise is by how much in all: where none fell.
-	Changed int
-	Rise    float64
+	// Rise is by how much the cumulative series have risen in all: where none fell.
+	Rise float64
 }
 
 // Gap tells how the staged page follows a snapshot.
@@ -102,7 +101,6 @@ func (g *Gap) step(by float64) {
 	case by < 0:
 		g.Fell = true
 	case by > 0:
-		g.Changed++
 		g.Rise += by
 	}
 }

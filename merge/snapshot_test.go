@@ -25,13 +25,13 @@ func TestGap(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", what, got, want)
 		}
 	}
-	f("nothing before", nil, c(1, 2), Gap{Changed: 2, Rise: 3})
+	f("nothing before", nil, c(1, 2), Gap{Rise: 3})
 	f("the same", c(1, 2), c(1, 2), Gap{})
-	f("on", c(1, 2), c(1, 5), Gap{Changed: 1, Rise: 3})
-	f("more", c(1), c(1, 5), Gap{Changed: 1, Rise: 5})
-	f("a fall", c(1, 2), c(9, 1), Gap{Fell: true, Changed: 1, Rise: 8})
+	f("on", c(1, 2), c(1, 5), Gap{Rise: 3})
+	f("more", c(1), c(1, 5), Gap{Rise: 5})
+	f("a fall", c(1, 2), c(9, 1), Gap{Fell: true, Rise: 8})
 	f("a loss", c(1, 2), c(1), Gap{Fell: true})
-	f("twice: the first counts", c(1), append(c(2), c(1)...), Gap{Changed: 1, Rise: 1})
+	f("twice: the first counts", c(1), append(c(2), c(1)...), Gap{Rise: 1})
 	f("gauges do not matter", []sample{{id: gaugeID("g"), v: 5}}, []sample{{id: gaugeID("h"), v: 1}}, Gap{})
 	f("a count that is made up is no loss", hist("h", 1, 1, 1, math.Inf(1), 2)[:3], hist("h", 1, 1, 1, math.Inf(1), 2)[:2], Gap{})
 }
@@ -48,7 +48,7 @@ func TestGapAfterForget(t *testing.T) {
 	if !fold.Gap(st, old).Fell {
 		t.Error("it goes on from what is forgotten")
 	}
-	if got := fold.Gap(st, fold.Snapshot(inc)); got != (Gap{Changed: 1, Rise: 1}) {
+	if got := fold.Gap(st, fold.Snapshot(inc)); got != (Gap{Rise: 1}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -3,6 +3,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Counter, make_wsgi_app
@@ -46,6 +47,7 @@ for i in range(3):
     if pid == 0:
         serve(before_fork or listen(), 100 * (i + 1))
     children.append(pid)
+    time.sleep(0.05)  # start times are in ticks of 10 ms: processes of one tick could be told apart by their counts only
 
 
 def end(*_):
