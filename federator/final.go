@@ -200,9 +200,8 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	if in.members[m.worker.Key] != m {
 		return nil
 	}
-	in.afterLoss(m, final.StartTime)
 	switch {
-	case m.folded.Start > 0 && !sameStart(m.folded.Start, final.StartTime) && in.fold.Silent(m.inc):
+	case in.fold.Silent(m.inc) && m.folded.other(final.StartTime, in.federator.ledger.Lost()):
 		in.fold.SetBase(m.inc, false) // another life than the folded one, under the same key: all of it counts
 	case m.start > 0 && !sameStart(m.start, final.StartTime) && in.fold.Fell(g.stage):
 		in.replace(m, g, now) // it ends before anybody has seen its new life

@@ -22,6 +22,19 @@ type identity struct {
 	// before.
 	Moved bool   `json:"moved,omitempty"`
 	From  string `json:"from,omitempty"`
+	// Lost says that it may have been counted by a ledger that was lost: its page tells.
+	Lost bool `json:"lost,omitempty"`
+}
+
+// other tells whether a start time is of another process than the one that was counted.
+func (id identity) other(start float64, lost time.Time) bool {
+	switch {
+	case start == 0:
+		return false
+	case id.Lost:
+		return !time.UnixMilli(int64(start * 1000)).Before(lost)
+	}
+	return id.Start > 0 && !sameStart(id.Start, start)
 }
 
 // gone tells whether a registration is only what is left of the identity, and not its next life under the same ID.

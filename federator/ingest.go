@@ -153,9 +153,8 @@ func (in *Instance) identify(m *member, g *ingest, now time.Time) error {
 	}
 	start := g.startTime()
 	in.takeOver(m, g, start, now)
-	in.afterLoss(m, start)
 	switch {
-	case m.folded.Start > 0 && start > 0 && !sameStart(m.folded.Start, start) && in.fold.Silent(m.inc):
+	case in.fold.Silent(m.inc) && m.folded.other(start, in.federator.ledger.Lost()):
 		in.fold.SetBase(m.inc, false) // another process than the folded one, under the same key
 		m.folded = identity{}
 	case m.start > 0 && start > 0 && !sameStart(m.start, start):

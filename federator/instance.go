@@ -193,6 +193,10 @@ func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
 		old.registered = false // it said goodbye, and this is another life under the same ID
 		in.foldGone(now)
 	}
+	if !folded && in.mayBeFromBeforeLoss(w) {
+		id, folded = identity{At: now, ServiceID: w.ServiceID, Lost: true}, true
+		in.folded.remember(w.Key, id)
+	}
 	m := in.join(w, folded, now)
 	m.folded = id
 	return m
@@ -204,8 +208,8 @@ func (in *Instance) join(w *discovery.Worker, base bool, now time.Time) *member 
 	if !w.StartTime.IsZero() {
 		born = w.StartTime
 	}
-	m := &member{worker: *w, state: stateNew, since: now, registered: true, lost: in.mayBeFromBeforeLoss(w)}
-	m.inc = in.fold.Add(merge.Spec{Key: w.Key, WorkerID: w.WorkerID, Born: born, Base: base || m.lost})
+	m := &member{worker: *w, state: stateNew, since: now, registered: true}
+	m.inc = in.fold.Add(merge.Spec{Key: w.Key, WorkerID: w.WorkerID, Born: born, Base: base})
 	in.members[w.Key] = m
 	in.counts.started++
 	return m

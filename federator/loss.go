@@ -8,7 +8,7 @@ import (
 
 // mayBeFromBeforeLoss tells whether a worker that joins may have counted before a ledger was lost: then what it shows
 // first is its base, as the merged counters that had it fell to 0. Where nothing tells when it started, it is one that
-// is there when discovery answers first. Its page decides: see afterLoss.
+// is there when discovery answers first. Its page decides. Until then an identity says so, which goes wherever it goes.
 func (in *Instance) mayBeFromBeforeLoss(w *discovery.Worker) bool {
 	lost := in.federator.ledger.Lost()
 	switch {
@@ -28,14 +28,3 @@ func (f *Federator) lostAtOpening() bool {
 
 // lossWindow is how long before the federator counts as started a ledger may have been lost by it.
 const lossWindow = time.Minute
-
-// afterLoss lets a worker count whole that started after the loss.
-func (in *Instance) afterLoss(m *member, start float64) {
-	if !m.lost {
-		return
-	}
-	m.lost = false
-	if start > 0 && m.folded.Start == 0 {
-		in.fold.SetBase(m.inc, time.UnixMilli(int64(start*1000)).Before(in.federator.ledger.Lost()))
-	}
-}

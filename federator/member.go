@@ -24,8 +24,6 @@ type member struct {
 	name   string // the worker ID on pages
 	shared bool   // another present worker has the same worker ID
 	folded identity
-	// lost says that it may have counted before a ledger was lost; its first page tells.
-	lost   bool
 	kept   json.RawMessage // its record as JSON, which was made of keptAs
 	keptAs memberRecord
 

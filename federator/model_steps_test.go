@@ -37,14 +37,14 @@ var modelSteps = []struct {
 	}},
 	{"return", func(m *truth) {
 		m.pick(func(p *modelProcess) bool { return !p.listed && p.lives() }, func(p *modelProcess) {
-			if p.listed = true; m.moves && m.random.IntN(4) == 0 {
+			if p.listed = true; m.random.IntN(4) == 0 {
 				p.moveOn()
 			}
 		})
 		m.relist()
 	}},
 	{"move to the other instance", func(m *truth) {
-		m.pick(func(p *modelProcess) bool { return m.moves && p.listed && p.lives() }, (*modelProcess).moveOn)
+		m.pick(func(p *modelProcess) bool { return p.listed && p.lives() }, (*modelProcess).moveOn)
 		m.relist()
 	}},
 	{"goodbye", (*truth).sayGoodbye},
@@ -217,7 +217,7 @@ func (m *truth) sayGoodbye() {
 		v.see(p, now, m.lostAt)
 		m.settleZ(p.instance)
 		v.present = false
-		v.remember(p.start, now, false)
+		v.remember(modelIdentity{start: p.start}, now, false)
 		p.alive, p.goodbye = false, now
 		if scraped {
 			m.afterRound(p.instance)
@@ -269,11 +269,16 @@ func (m *truth) relist() {
 	}
 	m.tell()
 	synctest.Wait()
+	left := map[string]bool{}
 	for _, p := range m.list {
 		for instance, v := range p.views {
-			if v.moved && v.at.Equal(now) {
-				m.keep(instance, false)
-			}
+			left[instance] = left[instance] || v.left
+			v.left = false
+		}
+	}
+	for instance, some := range left {
+		if some { // its records are written at once
+			m.keep(instance, false)
 		}
 	}
 }
@@ -302,7 +307,7 @@ func (m *truth) restartAs(job *Job) {
 		p.views = map[string]*modelView{}
 		for instance, v := range p.kept {
 			view := *v
-			view.failures, view.lost = 0, false                              // what it would show first is its base now, whatever its start
+			view.failures = 0
 			view.departed = view.departed.Add(time.Since(m.saved[instance])) // retention goes on from what was saved
 			p.views[instance] = &view
 		}
@@ -360,7 +365,7 @@ func (m *truth) forget() {
 				v.base = true
 			case v.apart:
 				v.apart = false
-				v.remember(v.start, time.Now(), false)
+				v.remember(modelIdentity{start: v.start}, time.Now(), false)
 			}
 		}
 		m.shown[p.instance] = tally{}
@@ -370,7 +375,7 @@ func (m *truth) forget() {
 
 // loseLedger sets the ledger aside while no federator runs.
 func (m *truth) loseLedger() {
-	if m.moves || m.random.IntN(3) > 0 {
+	if m.random.IntN(3) > 0 {
 		return
 	}
 	m.heal()

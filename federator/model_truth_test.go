@@ -62,15 +62,22 @@ type modelView struct {
 	born           float64
 
 	known, moved bool // an identity is remembered
-	idStart      float64
+	id           modelIdentity
 	at           time.Time
+	left         bool // it has just moved to another instance
 
-	base, lost bool // how its first page is taken
-	joinedID   float64
+	base   bool // its first page is
+	joined modelIdentity
 
 	has, seen tally // what the merged counters have of it, and what its last page showed
 	start     float64
 	z         string // what its last page has z_total as
+}
+
+// modelIdentity is what is remembered of a process that has been counted; lost: maybe, by a ledger that was lost.
+type modelIdentity struct {
+	start float64
+	lost  bool
 }
 
 func (p *modelProcess) view(instance string) *modelView {
@@ -145,24 +152,24 @@ func (v *modelView) fell(p *modelProcess, page *tally) bool {
 // basedOn tells whether only what the process tally from now on tally.
 func (v *modelView) basedOn(p *modelProcess, lostAt float64) bool {
 	switch {
-	case v.joinedID > 0:
-		return v.base && sameStart(v.joinedID, p.start)
-	case v.lost:
+	case v.joined.lost:
 		return p.start < lostAt
+	case v.joined.start > 0:
+		return v.base && sameStart(v.joined.start, p.start)
 	}
 	return v.base
 }
 
 // identity is what is known of the process where it has been counted.
-func (v *modelView) identity() (start float64, known bool) {
+func (v *modelView) identity(now time.Time) (id modelIdentity, at time.Time, known bool) {
 	if (v.present || v.apart) && !v.fresh {
-		return v.start, true
+		return modelIdentity{start: v.start}, now, true
 	}
-	return v.idStart, v.known
+	return v.id, v.at, v.known
 }
 
-func (v *modelView) remember(start float64, now time.Time, moved bool) {
-	v.known, v.idStart, v.at, v.moved = true, start, now, moved
+func (v *modelView) remember(id modelIdentity, now time.Time, moved bool) {
+	v.known, v.id, v.at, v.moved = true, id, now, moved
 }
 
 // join lists the process for its instance.
@@ -178,15 +185,13 @@ func (p *modelProcess) join(now time.Time, lostAt float64) {
 	case !v.known || v.moved:
 		p.inherit(v, now)
 	}
+	if !v.known && p.said < lostAt {
+		v.remember(modelIdentity{lost: true}, now, false)
+	}
 	*v = modelView{
 		present: true, fresh: true, told: p.address, born: p.said, has: v.has,
-		known: v.known, moved: v.moved, idStart: v.idStart, at: v.at,
+		known: v.known, moved: v.moved, id: v.id, at: v.at, base: v.known, joined: v.id,
 	}
-	if v.known {
-		v.joinedID = v.idStart
-	}
-	v.lost = p.said < lostAt
-	v.base = v.known || v.lost
 }
 
 // inherit takes what the instance that had the process last knows; whoever had it lets go.
@@ -196,26 +201,23 @@ func (p *modelProcess) inherit(v *modelView, now time.Time) {
 		if o == v {
 			continue
 		}
-		start, known := o.identity()
-		at := o.at
-		if o.present || o.apart {
-			at = now
-		}
+		id, at, known := o.identity(now)
 		if known && (o.present || !present && at.After(best)) {
-			v.known, v.idStart, best, present = true, start, at, o.present
+			v.known, v.id, best, present = true, id, at, o.present
 		}
 	}
 	for _, o := range p.views {
-		if o == v || !o.present && !o.apart {
+		id, _, known := o.identity(now)
+		if o == v || !o.present && !o.apart && (!known || o.moved) {
 			continue
 		}
-		start, known := o.identity()
+		o.left = true
 		if o.present, o.apart = false, false; known {
-			o.remember(start, now, true)
+			o.remember(id, now, true)
 		}
 	}
 	if best.After(v.at) || present {
-		v.remember(v.idStart, now, false)
+		v.remember(v.id, now, false)
 	}
 }
 
@@ -223,7 +225,7 @@ func (p *modelProcess) inherit(v *modelView, now time.Time) {
 func (v *modelView) depart(now time.Time, folded bool) {
 	v.present, v.departed, v.apart = false, now, !folded
 	if folded {
-		v.remember(v.start, now, false)
+		v.remember(modelIdentity{start: v.start}, now, false)
 	}
 }
 
@@ -231,15 +233,15 @@ func (v *modelView) depart(now time.Time, folded bool) {
 func (v *modelView) expire(now time.Time, retention time.Duration) {
 	if v.apart && now.Sub(v.departed) > retention {
 		if v.apart = false; !v.fresh {
-			v.remember(v.start, now, false)
+			v.remember(modelIdentity{start: v.start}, now, false)
 		}
 	}
 }
 
 // String says all of a view, for the log of a failure.
 func (v *modelView) String() string {
-	return fmt.Sprintf("present %t fresh %t apart %t known %t moved %t id %v base %t lost %t failures %d start %v has %v seen %v z %s",
-		v.present, v.fresh, v.apart, v.known, v.moved, v.idStart, v.base, v.lost, v.failures, v.start, v.has, v.seen, v.z)
+	return fmt.Sprintf("present %t fresh %t apart %t known %t moved %t id %v base %t failures %d start %v has %v seen %v z %s",
+		v.present, v.fresh, v.apart, v.known, v.moved, v.id, v.base, v.failures, v.start, v.has, v.seen, v.z)
 }
 
 // String says all of a process.

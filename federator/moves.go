@@ -163,23 +163,27 @@ func (in *Instance) counted(key string, now time.Time) (id identity, counted, pr
 	return id, counted && (present || id.ServiceID != "" || id.Start > 0), present
 }
 
-// leave folds a worker that another instance has now, and tells whether there was one.
+// leave folds a worker that another instance has now, and tells whether there is something to be written of it. One
+// that was folded before has moved as well: if it comes back, what became of it is known there.
 func (in *Instance) leave(key string, now time.Time) bool {
 	id, counted, present := in.counted(key, now)
 	if present {
 		in.depart(in.members[key], reasonVanished, now)
 	}
 	m := in.departed[key]
-	if m == nil {
+	if m == nil && (!counted || id.Moved) {
 		return false
 	}
-	delete(in.departed, key)
-	in.fold.Return(m.inc)
-	in.fold.Depart(m.inc, now, true)
 	if counted {
 		id.At, id.Moved = now, true
 		in.folded.remember(key, id)
 	}
+	if m == nil {
+		return true
+	}
+	delete(in.departed, key)
+	in.fold.Return(m.inc)
+	in.fold.Depart(m.inc, now, true)
 	in.logger.Info("Worker has moved to another instance: what it counted stays in this one", "worker_id", m.name, "service_id", m.worker.ServiceID)
 	return true
 }
