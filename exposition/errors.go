@@ -7,27 +7,29 @@ import (
 
 // ParseError is a page that cannot be read.
 type ParseError struct {
-	Line    int // counted from 1
+	Format  Format
+	Line    int // counted from 1; of protobuf the message
 	Reason  string
 	Excerpt string // of the line, valid UTF-8
 }
 
 func (e *ParseError) Error() string {
 	if e.Excerpt == "" {
-		return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
+		return fmt.Sprintf("%s %d: %s", e.Format.unit(), e.Line, e.Reason)
 	}
-	return fmt.Sprintf("line %d: %s: %q", e.Line, e.Reason, e.Excerpt)
+	return fmt.Sprintf("%s %d: %s: %q", e.Format.unit(), e.Line, e.Reason, e.Excerpt)
 }
 
 // LimitError is a page over a limit of the configuration.
 type LimitError struct {
-	Key   string // of the configuration
-	Limit int
-	Line  int
+	Key    string // of the configuration
+	Limit  int
+	Format Format
+	Line   int // as of a ParseError
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("line %d: over %s (%d)", e.Line, e.Key, e.Limit)
+	return fmt.Sprintf("%s %d: over %s (%d)", e.Format.unit(), e.Line, e.Key, e.Limit)
 }
 
 const maxExcerpt = 60

@@ -12,22 +12,36 @@ type Format uint8
 const (
 	Text        Format = iota // Prometheus text 0.0.4 and 1.0.0
 	OpenMetrics               // OpenMetrics 1.0.0
+	Protobuf                  // messages io.prometheus.client.MetricFamily, each with its length before it
 )
+
+// unit is what a page is counted in.
+func (f Format) unit() string {
+	if f == Protobuf {
+		return "message"
+	}
+	return "line"
+}
 
 // FormatOf tells a page's format by its Content-Type; false where that is missing or is none of a page.
 func FormatOf(contentType string) (Format, bool) {
-	mediaType, _, err := mime.ParseMediaType(contentType)
+	mediaType, params, err := mime.ParseMediaType(contentType)
 	switch {
 	case err != nil:
 		return Text, false
 	case mediaType == "application/openmetrics-text":
 		return OpenMetrics, true
+	case mediaType == "application/vnd.google.protobuf":
+		return Protobuf, isOr(params["proto"], "io.prometheus.client.MetricFamily") && isOr(params["encoding"], "delimited")
 	default:
 		return Text, mediaType == "text/plain"
 	}
 }
 
-// SniffFormat tells a whole page's format by its end.
+// isOr tells whether a parameter has the value, or is missing.
+func isOr(param, value string) bool { return param == "" || param == value }
+
+// SniffFormat tells the format of a whole page of lines by its end.
 func SniffFormat(body []byte) Format {
 	if body = bytes.TrimRight(body, " \t\r\n"); bytes.HasSuffix(body, []byte("# EOF")) &&
 		(len(body) == 5 || body[len(body)-6] == '\n') {

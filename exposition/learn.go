@@ -14,6 +14,11 @@ func (p *Page) learn(text []byte, c context) (Slot, string, *declared, error) {
 	if err != nil {
 		return NoSlot, "", nil, err
 	}
+	return p.learnSeries(name, labels, c)
+}
+
+// learnSeries gives a series its slot, and remembers it by p.key.
+func (p *Page) learnSeries(name string, labels Labels, c context) (Slot, string, *declared, error) {
 	if err := sortLabels(labels); err != nil {
 		return NoSlot, "", nil, err
 	}

@@ -13,7 +13,8 @@ type Page struct {
 	limits  Limits
 	relabel RelabelFunc
 
-	repeat repeat
+	repeat   repeat
+	messages messages
 
 	families map[string]*declared
 	current  *declared
@@ -37,6 +38,9 @@ func (p *Page) Samples() int { return p.samples + p.repeat.filled }
 func (p *Page) Write(piece []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
+	}
+	if p.format == Protobuf {
+		return p.writeMessages(piece)
 	}
 	n := len(piece)
 	p.table.mu.RLock()
@@ -83,6 +87,9 @@ func (p *Page) Close(lengthTold bool) error {
 	if p.err != nil {
 		return p.err
 	}
+	if p.format == Protobuf {
+		return p.closeMessages()
+	}
 	if len(p.rest) > 0 {
 		if !lengthTold && p.format == Text {
 			p.line++
@@ -118,7 +125,7 @@ func (p *Page) end() {
 }
 
 func (p *Page) fail(err error, line []byte) error {
-	p.err = &ParseError{Line: p.line, Reason: err.Error(), Excerpt: excerpt(line)}
+	p.err = &ParseError{Format: p.format, Line: p.line, Reason: err.Error(), Excerpt: excerpt(line)}
 	return p.err
 }
 

@@ -105,7 +105,7 @@ func (d *declared) plain(format Format, name string, labels Labels) (SeriesID, b
 	case Gauge, Unknown, StateSet:
 		return id, true
 	case Counter:
-		return id, format == Text
+		return id, format != OpenMetrics
 	case Summary:
 		id.Part = PartQuantile
 		return bounded(id)
@@ -162,7 +162,7 @@ func bounded(id SeriesID) (SeriesID, bool) {
 func (p *Page) findStart(d *declared) {
 	d.start = nil
 	base, cut := strings.CutSuffix(d.name, "_created")
-	if !cut || p.format != Text || d.typ != Gauge {
+	if !cut || p.format == OpenMetrics || d.typ != Gauge {
 		return
 	}
 	for _, name := range []string{base + "_total", base} {

@@ -49,7 +49,7 @@ func (p *Page) tell(of *declared, family string) {
 }
 
 func (p *Page) limit(key string, limit int) error {
-	p.err = &LimitError{Key: key, Limit: limit, Line: p.line}
+	p.err = &LimitError{Key: key, Limit: limit, Format: p.format, Line: p.line}
 	return p.err
 }
 
