@@ -89,7 +89,7 @@ func TestEveryKey(t *testing.T) {
 	f("scheme", s.Relabel.Scheme, "https")
 	f("params", s.Relabel.Params["module"], []string{"a", "b"})
 	f("scrape_timeout", duration(s.Scraper.ScrapeTimeout), 3*time.Second)
-	f("scrape_protocols", s.Scraper.ScrapeProtocols, []scraper.Protocol{scraper.PrometheusText0_0_4, scraper.OpenMetricsText0_0_1})
+	f("scrape_protocols", s.Scraper.ScrapeProtocols, []scraper.Protocol{scraper.PrometheusProto, scraper.PrometheusText0_0_4})
 	f("enable_compression", s.Scraper.EnableCompression, true)
 	f("body_size_limit", s.Scraper.BodySizeLimit, scraper.Bytes(3<<19))
 	f("sample_limit", s.Scraper.SampleLimit, 7)

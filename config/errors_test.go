@@ -132,8 +132,8 @@ func TestBadValues(t *testing.T) {
 	f("target_limit: -1", "target_limit: -1 is less than 0")
 	f("enable_compression: maybe", `enable_compression: "maybe" is not true or false`)
 	f("scrape_protocols: []", "scrape_protocols: must not be empty")
-	f("scrape_protocols: [OpenMetricsText1.0.0, PrometheusProto]",
-		`scrape_protocols[1]: "PrometheusProto" cannot be read yet (OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4)`)
+	f("scrape_protocols: [OpenMetricsText1.0.0, PrometheusProtobuf]",
+		`scrape_protocols[1]: unknown protocol "PrometheusProtobuf" (OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4, PrometheusProto)`)
 	f("tls_config: {min_version: TLS9}", "tls_config.min_version: unknown TLS version: TLS9")
 	f("tls_config: {cert_file: a}", "tls_config: exactly one of key or key_file must be configured when a client certificate is configured")
 	f("oauth2: {client_id: a}", "oauth2: oauth2 token_url must be configured")

@@ -36,8 +36,8 @@ func testFetchAsksAsPrometheusDoes(t *testing.T, newClient maker) {
 		t.Fatalf("page %q, error %v", page, err)
 	}
 	for key, want := range map[string]string{
-		"Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5," +
-			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		"Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7," +
+			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4",
 		"Accept-Encoding":                     "identity",
 		"X-Prometheus-Scrape-Timeout-Seconds": "2.5",
 		"User-Agent":                          "fedscrape/devel",

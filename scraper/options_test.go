@@ -71,10 +71,10 @@ func TestOptionsValidate(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	names := "(OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4)"
+	names := "(OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4, PrometheusProto)"
 	f("scrape_timeout: must be more than 0s", func(o *Options) { o.ScrapeTimeout = 0 })
 	f("scrape_protocols: must not be empty", func(o *Options) { o.ScrapeProtocols = nil })
-	f(`scrape_protocols[0]: "PrometheusProto" cannot be read yet `+names, func(o *Options) { o.ScrapeProtocols = []Protocol{PrometheusProto} })
+	f(`scrape_protocols[0]: unknown protocol "prometheusproto" `+names, func(o *Options) { o.ScrapeProtocols = []Protocol{"prometheusproto"} })
 	f(`scrape_protocols[0]: unknown protocol "OpenMetricsText2.0.0" `+names, func(o *Options) { o.ScrapeProtocols = []Protocol{"OpenMetricsText2.0.0"} })
 	f(`scrape_protocols[1]: "PrometheusText0.0.4" is there twice`, func(o *Options) {
 		o.ScrapeProtocols = []Protocol{PrometheusText0_0_4, PrometheusText0_0_4}

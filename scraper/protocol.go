@@ -28,7 +28,11 @@ var mediaTypes = []struct {
 	{OpenMetricsText0_0_1, "application/openmetrics-text;version=0.0.1"},
 	{PrometheusText1_0_0, "text/plain;version=1.0.0;escaping=allow-utf-8"},
 	{PrometheusText0_0_4, "text/plain;version=0.0.4"},
+	{PrometheusProto, "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"},
 }
+
+// firstWeight is Prometheus' own, which knows OpenMetrics 2.0.0 as well: a worker sees the header that it would send.
+const firstWeight = 7
 
 func mediaType(p Protocol) (string, bool) {
 	for _, m := range mediaTypes {
@@ -51,7 +55,7 @@ func protocolNames() string {
 // answers in the one format it has.
 func acceptHeader(protocols []Protocol) string {
 	var b strings.Builder
-	weight := len(mediaTypes) + 1
+	weight := firstWeight
 	for _, p := range protocols {
 		accept, _ := mediaType(p)
 		fmt.Fprintf(&b, "%s;q=0.%d,", accept, weight)
@@ -77,9 +81,6 @@ func validateProtocols(protocols []Protocol) error {
 }
 
 func validateProtocol(p Protocol) error {
-	if p == PrometheusProto {
-		return fmt.Errorf("%q cannot be read yet (%s)", p, protocolNames())
-	}
 	if _, ok := mediaType(p); !ok {
 		return fmt.Errorf("unknown protocol %q (%s)", p, protocolNames())
 	}
