@@ -3,6 +3,7 @@ package scraper
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +28,13 @@ func TestAcceptIsPrometheus(t *testing.T) {
 		default:
 		}
 	})
-	config := "global: {scrape_interval: 100ms, scrape_timeout: 100ms}\nscrape_configs:\n"
+	var config strings.Builder
+	config.WriteString("global: {scrape_interval: 100ms, scrape_timeout: 100ms}\nscrape_configs:\n")
 	for i, list := range lists {
-		config += fmt.Sprintf("- {job_name: j%d, metrics_path: /%d, static_configs: [{targets: ['%s']}], scrape_protocols: %s}\n",
+		fmt.Fprintf(&config, "- {job_name: j%d, metrics_path: /%d, static_configs: [{targets: ['%s']}], scrape_protocols: %s}\n",
 			i, i, strings.TrimPrefix(u, "http://"), strings.ReplaceAll(fmt.Sprint(list), " ", ", "))
 	}
-	realbin.StartPrometheus(t, config)
+	realbin.StartPrometheus(t, config.String())
 	seen, deadline := map[string]string{}, time.After(20*time.Second)
 	for len(seen) < len(lists) {
 		select {
@@ -43,7 +45,7 @@ func TestAcceptIsPrometheus(t *testing.T) {
 		}
 	}
 	for i, list := range lists {
-		if got, want := acceptHeader(list), seen[fmt.Sprint(i)]; got != want {
+		if got, want := acceptHeader(list), seen[strconv.Itoa(i)]; got != want {
 			t.Errorf("%v: got %s\nwant %s", list, got, want)
 		}
 	}
