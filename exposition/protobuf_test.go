@@ -144,6 +144,11 @@ func TestReadProtobuf(t *testing.T) {
 				t.Fatalf("%v: -want +got\n%s", family, diff)
 			}
 		}
+		for _, v := range c.vals {
+			if math.IsNaN(v) && math.Float64bits(v) != math.Float64bits(math.NaN()) {
+				t.Fatalf("%v: a NaN is %x", family, math.Float64bits(v))
+			}
+		}
 	}
 	one, two, three, ten := uint64(1), uint64(2), uint64(3), uint64(10)
 	half, number, zero, infinite := 0.5, 1.0, 0.0, math.Inf(1)
