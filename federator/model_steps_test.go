@@ -176,7 +176,7 @@ func (p *modelProcess) moveOn() {
 	}
 }
 
-// changeType deploys a version that has z_total as a counter, where all that are present answer: one that lags behind
+// changeType deploys a version that has z_total as another type, where all that are present answer: one that lags behind
 // or comes back with the old type would decide for a moment.
 func (m *truth) changeType() {
 	for _, p := range m.list {
@@ -189,7 +189,7 @@ func (m *truth) changeType() {
 			return
 		}
 	}
-	m.zIsA = "counter"
+	m.zIsA = map[string]string{"counter": "gauge", "gauge": "counter"}[m.zIsA]
 	for _, p := range m.list {
 		if p.alive {
 			p.zCounter = m.zIsA == "counter"
@@ -361,8 +361,8 @@ func (m *truth) forget() {
 			v := o.view(p.instance)
 			v.has = tally{}
 			switch {
-			case v.present && v.fresh:
-				v.base = true
+			case v.present:
+				v.base, v.baseZ = v.base || v.fresh, v.seen[countZ]
 			case v.apart:
 				v.apart = false
 				v.remember(modelIdentity{start: v.start}, time.Now(), false)

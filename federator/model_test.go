@@ -254,21 +254,24 @@ func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 	}
 }
 
-// settleZ drops what counted as a type that the oldest process does not have any more.
+// settleZ drops what counted as a type that the oldest process does not have any more, and what was left behind of the one
+// that it has.
 func (m *truth) settleZ(instance string) {
-	if z, old := oldestZ(m.list, instance, func(v *modelView) bool { return v.present && !v.fresh }), m.z[instance]; z != "" && z != old {
+	z, old := oldestZ(m.list, instance, func(v *modelView) bool { return v.present && !v.fresh }), m.z[instance]
+	changed := z != "" && z != old
+	if changed {
 		m.z[instance] = z
-		for _, p := range m.list {
-			if v := p.view(instance); !v.present && v.z == old {
-				v.z, v.seen[countZ] = "", 0
-			}
-		}
 	}
 	for _, p := range m.list {
-		if v := p.view(instance); m.z[instance] != "counter" {
-			if v.has[countZ] = 0; v.present && v.z == "counter" {
-				v.has[countZ] = v.seen[countZ]
-			}
+		v := p.view(instance)
+		if changed && old != "" && !v.present {
+			v.z, v.seen[countZ], v.baseZ = "", 0, 0
+		}
+		if !changed && m.z[instance] == "counter" {
+			continue
+		}
+		if v.has[countZ] = 0; v.present && v.z == "counter" {
+			v.has[countZ] = v.seen[countZ] - v.baseZ
 		}
 	}
 }

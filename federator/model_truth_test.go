@@ -70,6 +70,7 @@ type modelView struct {
 	joined modelIdentity
 
 	has, seen tally // what the merged counters have of it, and what its last page showed
+	baseZ     float64
 	start     float64
 	z         string // what its last page has z_total as
 }
@@ -122,11 +123,14 @@ func (v *modelView) see(p *modelProcess, now time.Time, lostAt float64) {
 	page := p.shows()
 	switch {
 	case v.fresh && v.basedOn(p, lostAt):
-		v.seen = page
+		v.seen, v.baseZ = page, page[countZ]
 	case v.fresh:
-		v.seen = tally{}
+		v.seen, v.baseZ = tally{}, 0
 	case !sameStart(p.start, v.start) && v.fell(p, &page):
-		v.seen, v.z, v.born = tally{}, "", unix(now)
+		v.seen, v.baseZ, v.z, v.born = tally{}, 0, "", unix(now)
+	}
+	if page[countZ] < v.seen[countZ] {
+		v.baseZ = 0
 	}
 	for _, g := range groups {
 		fell := slices.ContainsFunc([]int{g.from, g.from + 1, g.from + 2}[:g.telling], func(i int) bool { return page[i] < v.seen[i] })

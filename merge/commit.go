@@ -307,7 +307,16 @@ func (inc *Incarnation) lastSum(slot Slot, v float64) float64 {
 // decided with it.
 func (c *commit) applyBase() {
 	c.decideLayout()
-	c.contributions(c.inc.slots, c.inc.last, c.inc.lastSum, func(slot Slot, v float64) { c.inc.offset.add(slot, -v) })
+	c.takeBase(c.inc)
+}
+
+// takeBase takes away what the incarnation's snapshot says: also of types that are left out, which may win later.
+func (f *Fold) takeBase(inc *Incarnation) {
+	cumulative := func(slot Slot) bool {
+		l := &f.lines[slot]
+		return l.variant.cumulative() && l.part != exposition.PartCreated && l.part != exposition.PartQuantile
+	}
+	f.contributionsOf(cumulative, inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { inc.offset.add(slot, -v) })
 }
 
 // swap makes the stage the snapshot.

@@ -100,8 +100,12 @@ func (f *Fold) fold(inc *Incarnation, now time.Time) {
 	f.changed()
 }
 
-// contributions calls emit with what a page counted on each cumulative line, buckets between neighbouring bounds.
+// contributions calls emit with what a page counted on each line that counts, buckets between neighbouring bounds.
 func (f *Fold) contributions(slots []Slot, values []float64, finiteSum func(Slot, float64) float64, emit func(Slot, float64)) {
+	f.contributionsOf(func(slot Slot) bool { return f.class[slot] == classSum || f.class[slot] == classMixed }, slots, values, finiteSum, emit)
+}
+
+func (f *Fold) contributionsOf(which func(Slot) bool, slots []Slot, values []float64, finiteSum func(Slot, float64) float64, emit func(Slot, float64)) {
 	f.generation++
 	for i, slot := range slots {
 		slot = f.target[slot]
@@ -110,7 +114,7 @@ func (f *Fold) contributions(slots []Slot, values []float64, finiteSum func(Slot
 	for i, raw := range slots {
 		slot := f.target[raw]
 		l := &f.lines[slot]
-		if f.class[slot] != classSum && f.class[slot] != classMixed {
+		if !which(slot) {
 			continue
 		}
 		switch l.part {

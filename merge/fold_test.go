@@ -260,6 +260,80 @@ func TestTypeConflictOldestWins(t *testing.T) {
 	}
 }
 
+// What workers counted as a type that was left out is left out for good, but for what those that are present say when it
+// wins.
+func TestTypeThatWins(t *testing.T) {
+	x := func(a string, v float64) sample { return sample{id: counter("x", "a", a), v: v} }
+	f, d := New(NewOptions()), &disk{}
+	old := f.Add(Spec{Key: "old", WorkerID: "old", Born: t0.Add(-time.Hour)})
+	page(f, old, t0, sample{id: gaugeID("x"), v: 1})
+	dead, gone, young := add(f, "dead"), add(f, "gone"), add(f, "young")
+	for _, inc := range []*Incarnation{dead, gone, young} {
+		page(f, inc, t0, append(hist("h", 9, 1, 2, math.Inf(1), 4), x("reset", 10), x("removed", 20))...)
+		page(f, inc, t0, append(hist("h", 3, 1, 0, math.Inf(1), 1), x("reset", 3))...)
+	}
+	f.Depart(dead, t0, true)
+	f.Depart(gone, t0, false)
+	wantHist := func(want string) { wantShow(t, f, t0, "h 1:6 +Inf:15 sum:36 count:15\n"+want) }
+	wantHist("x worker_id=old 1")
+	d.save(f, t0, false)
+	d.page(f)
+	f = restored(t, NewOptions(), d, t0)
+	wantHist("x worker_id=old 1")
+	list := f.Incarnations()
+	f.Depart(list[0], t0, true)
+	wantHist("x a=reset 3")
+	gone = list[slices.IndexFunc(list, func(inc *Incarnation) bool { return inc.Key == "gone" })]
+	f.Return(gone)
+	wantHist("x a=reset 3")
+	page(f, gone, t0, append(hist("h", 3, 1, 0, math.Inf(1), 1), x("reset", 4))...)
+	wantHist("x a=reset 7")
+}
+
+// A type that wins hides another family's lines of its names at once, and a sum of negative observations that was reset
+// while it was left out is not in its way.
+func TestHistogramThatWins(t *testing.T) {
+	f := New(NewOptions())
+	old := f.Add(Spec{Key: "old", WorkerID: "old", Born: t0.Add(-time.Hour)})
+	young := add(f, "young")
+	page(f, old, t0, sample{id: gaugeID("x"), v: 1})
+	page(f, young, t0, append(hist("x", -9, math.Inf(1), 4), sample{id: counter("x_sum"), v: 5})...)
+	page(f, young, t0, append(hist("x", -1, math.Inf(1), 1), sample{id: counter("x_sum"), v: 5})...)
+	wantShow(t, f, t0, "x worker_id=old 1\nx_sum 5")
+	f.Depart(old, t0, true)
+	wantShow(t, f, t0, "x +Inf:1 sum:-1 count:1")
+}
+
+// What a worker had counted before its first page does not count either when the type wins later, or again.
+func TestBaseOfATypeThatWins(t *testing.T) {
+	x := func(v float64) []sample {
+		return append(hist("x", v, 1, v-1, math.Inf(1), v), sample{id: counter("y"), v: v})
+	}
+	gauges := []sample{{id: gaugeID("x"), v: 1}, {id: gaugeID("y"), v: 1}}
+	for _, first := range []string{"the base", "the other type"} {
+		f := New(NewOptions())
+		old := f.Add(Spec{Key: "old", WorkerID: "old", Born: t0.Add(-time.Hour)})
+		young := f.Add(Spec{Key: "young", WorkerID: "young", Born: t0, Base: true})
+		if first == "the base" {
+			page(f, young, t0, x(10)...)
+			wantShow(t, f, t0, "x 1:0 +Inf:0 sum:0 count:0\ny 0")
+		}
+		page(f, old, t0, gauges...)
+		page(f, young, t0, x(10)...)
+		for v := 12.0; v < 20; v += 2 {
+			wantShow(t, f, t0, "x worker_id=old 1\ny worker_id=old 1")
+			page(f, young, t0, x(v)...)
+			f.Depart(old, t0, false)
+			wantShow(t, f, t0, fmt.Sprintf("x 1:%[1]v +Inf:%[1]v sum:%[1]v count:%[1]v\ny %[1]v", v-10))
+			f.Return(old)
+			page(f, old, t0, gauges...)
+		}
+		page(f, young, t0, x(3)...) // it begins anew: all of that counts
+		f.Depart(old, t0, true)
+		wantShow(t, f, t0, "x 1:2 +Inf:3 sum:3 count:3\ny 3")
+	}
+}
+
 func TestUnknownAgreesWithEveryType(t *testing.T) {
 	for _, typedFirst := range []bool{true, false} {
 		f := New(NewOptions())

@@ -40,7 +40,7 @@ func (f *Fold) rebase(inc *Incarnation) {
 	if inc.base = true; !inc.committed {
 		return
 	}
-	f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { inc.offset.add(slot, -v) })
+	f.takeBase(inc)
 	for _, slot := range inc.slots {
 		f.known[f.target[slot]] = true
 	}

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -79,6 +80,8 @@ func (inc *Incarnation) drop(gone func(Slot) bool) bool {
 	}
 	inc.setLines(slots)
 	inc.last, inc.lastShared = last, false
+	maps.DeleteFunc(inc.goodSum, func(slot Slot, _ float64) bool { return gone(slot) })
+	maps.DeleteFunc(inc.ranks, func(slot Slot, _ rank) bool { return gone(slot) })
 	return true
 }
 

@@ -98,7 +98,7 @@ func (f *Fold) decideWinner(fam *family, holders map[*variant][]*Incarnation) {
 		fam.winner = f.onlyType(fam)
 	case best != nil && (by.present || !fam.decided):
 		if fam.decided && fam.winner != best.typ {
-			f.dropVariant(fam.variants[fam.winner])
+			f.dropVariants(fam.variants[fam.winner], best)
 		}
 		fam.winner, fam.decided = best.typ, true
 	}
@@ -114,12 +114,46 @@ func (f *Fold) onlyType(fam *family) exposition.Type {
 	return exposition.Unknown
 }
 
-// dropVariant forgets for good what a type that lost its family contributed.
-func (f *Fold) dropVariant(v *variant) {
-	if v == nil {
-		return
+// dropVariants forgets for good what a type contributed that loses its family, and what was left behind of the one that
+// gets it, by resets and departures while it was left out. What present workers had as their base stays so.
+func (f *Fold) dropVariants(loser, winner *variant) {
+	list := slices.Clone(winner.series)
+	if loser != nil {
+		list = append(list, loser.series...)
 	}
-	f.zero(v.series)
+	keep := f.bases(list)
+	f.forget(list)
+	for inc, bases := range keep {
+		for slot, v := range bases {
+			inc.offset.addSum(slot, v)
+		}
+	}
+	for _, inc := range f.incarnations {
+		for _, slot := range inc.slots {
+			f.known[f.target[slot]] = true // it has it still
+		}
+	}
+}
+
+// bases gives what present workers have as their base of some series, where it is not in a reset's part already.
+func (f *Fold) bases(list []*series) map[*Incarnation]map[Slot]sum {
+	of := map[*series]bool{}
+	for _, s := range list {
+		of[s] = true
+	}
+	keep := map[*Incarnation]map[Slot]sum{}
+	for _, inc := range f.incarnations {
+		if !inc.present || !inc.base {
+			continue
+		}
+		keep[inc] = map[Slot]sum{}
+		for i, slot := range inc.offset.slots {
+			if v := inc.offset.values[i]; v.hi < 0 && of[f.lines[f.target[slot]].series] {
+				keep[inc][slot] = v
+			}
+		}
+	}
+	return keep
 }
 
 // zero forgets what the ledger and departed incarnations hold of some series, and what was shown of them. It takes
