@@ -231,8 +231,11 @@ func (in *Instance) noteReplaced(m *member, was earlier, falls int) {
 	m.port.add(&was.speaker)
 }
 
-// add remembers who was replaced.
+// add remembers who was replaced. One page is enough of what repeats itself.
 func (p *port) add(s *speaker) {
+	p.former = slices.DeleteFunc(p.former, func(f *speaker) bool {
+		return f.id == s.id && f.start == s.start && f.soft == s.soft && f.page.Same(s.page)
+	})
 	p.awake, p.quiet, p.former = true, 0, append(p.former, s)
 	p.former = p.former[max(0, len(p.former)-maxFormer):]
 	for _, f := range p.former[:max(0, len(p.former)-maxPages)] {

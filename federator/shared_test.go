@@ -261,7 +261,7 @@ func TestSharedPortByChance(t *testing.T) {
 }
 
 // One process whose values go to and fro between two pages, as replayed pages do, tells its start: it resets, and
-// nobody else is at its port.
+// nobody else is at its port. Each page is compared with those of before the falls: one that repeats itself is one.
 func TestReplayedPagesAreNotShared(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.register("w1", "h:1")
@@ -270,6 +270,11 @@ func TestReplayedPagesAreNotShared(t *testing.T) {
 			w.at("h:1", answer{page: counter(float64(5+i%2), 100)})
 			w.value("x_total")
 			w.wantStates("1:up")
+		}
+		for _, in := range w.federator.instances {
+			if n := len(in.members["w1"].port.former); n != 1 {
+				t.Errorf("%d former pages are remembered of one", n)
+			}
 		}
 	})
 }

@@ -146,7 +146,7 @@ func (f *Fold) sumKept() {
 	f.kept = zeroed(f.kept, len(f.lines))
 	f.between = zeroed(f.between, len(f.lines))
 	add := func(slot Slot, v sum) {
-		if f.lines[slot].part == exposition.PartBucket {
+		if f.isBucket[slot] {
 			f.between[slot].addSum(v)
 		} else {
 			f.kept[slot].addSum(v)

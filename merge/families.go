@@ -122,7 +122,7 @@ func (f *Fold) addMixed(inc *Incarnation) {
 
 // addBetween adds what is kept between bounds, for buckets, or as it is.
 func (f *Fold) addBetween(slot Slot, v sum) {
-	if f.lines[slot].part == exposition.PartBucket {
+	if f.isBucket[slot] {
 		f.betweenNow[slot].addSum(v)
 		return
 	}

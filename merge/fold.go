@@ -27,6 +27,7 @@ type Fold struct {
 	departedAll  map[string]*departedID // by worker ID: gauges of mode all of folded incarnations
 	hints        map[string]Mode        // the last hint of a worker that is gone
 	metas        map[string]*meta       // the last HELP and UNIT of a worker that is gone
+	isBucket     []bool                 // by slot: lines has it too, spread over more memory than adding up should read
 	known        []bool                 // by slot: somebody has, or had, the line, and it has not expired
 	folded       []bool                 // by slot: folded incarnations left something of a gauge's sum, be it 0
 	refused      int
@@ -134,6 +135,7 @@ func (f *Fold) slot(id exposition.SeriesID) Slot {
 // appendLine makes everything that is kept by slot one longer.
 func (f *Fold) appendLine(l line) {
 	f.lines = append(f.lines, l)
+	f.isBucket = append(f.isBucket, l.part == exposition.PartBucket)
 	f.ledger = append(f.ledger, sum{})
 	f.shown = append(f.shown, 0)
 	f.known = append(f.known, false)
@@ -147,6 +149,7 @@ func (f *Fold) appendLine(l line) {
 func (f *Fold) setLine(slot Slot, s *series, id exposition.SeriesID, key string) {
 	f.index[key] = slot
 	f.lines[slot] = line{variant: s.variant, series: s, part: id.Part, bound: id.Bound, made: f.compactions}
+	f.isBucket[slot] = id.Part == exposition.PartBucket
 	s.set(id.Part, id.Bound, slot)
 }
 

@@ -18,10 +18,12 @@ type order struct {
 	duplicates int
 	first      string // one of them
 
-	shape   uint64 // the fold's, when what follows was derived
-	quick   bool   // a page that repeats the order can be taken by commitQuick
-	kinds   []kind // by line
-	sums    []run  // lines that are added up as they are
+	shape   uint64  // the fold's, when what follows was derived
+	quick   bool    // a page that repeats the order can be taken by commitQuick
+	kinds   []kind  // by line
+	growing []run   // lines that are cumulative
+	totals  []int32 // sums of observations, which may fall
+	sums    []run   // lines that are added up as they are
 	others  []int32
 	blocks  []block
 	watched []int32 // gauges whose value may change more than itself
@@ -37,7 +39,6 @@ type kind uint8
 const (
 	grows  kind = 1 << iota // cumulative: a fall is a reset
 	within                  // part of a histogram or summary, which is reset as a whole
-	total                   // a sum of observations, which may fall
 )
 
 // run is the lines from begin to before end.
@@ -59,7 +60,8 @@ func (f *Fold) derive(o *order) {
 		return
 	}
 	o.shape, o.ages = f.shape, 0
-	o.kinds, o.sums, o.others, o.watched, o.blocks = zeroed(o.kinds, len(o.slots)), o.sums[:0], o.others[:0], o.watched[:0], o.blocks[:0]
+	o.kinds, o.growing, o.totals = zeroed(o.kinds, len(o.slots)), o.growing[:0], o.totals[:0]
+	o.sums, o.others, o.watched, o.blocks = o.sums[:0], o.others[:0], o.watched[:0], o.blocks[:0]
 	o.quick = o.kept != nil || len(o.raw) == len(o.slots) && (len(o.raw) == 0 || &o.raw[0] == &o.slots[0])
 	f.generation++
 	for i, slot := range o.slots {
@@ -76,9 +78,10 @@ func (f *Fold) deriveLine(o *order, i int32, slot Slot) {
 	o.quick = o.quick && f.target[slot] == slot
 	if f.fallIsReset(slot) {
 		o.kinds[i] = grows
+		o.growing = appendRun(o.growing, i)
 	}
 	if l.part == exposition.PartSum && f.class[slot] == classSum {
-		o.kinds[i] |= total
+		o.totals = append(o.totals, i)
 	}
 	if l.part == exposition.PartBucket || l.part == exposition.PartCount || l.part == exposition.PartSum {
 		o.kinds[i] |= within
@@ -92,16 +95,23 @@ func (f *Fold) deriveLine(o *order, i int32, slot Slot) {
 
 // deriveSum notes how the line is added up.
 func (f *Fold) deriveSum(o *order, i int32, slot Slot) {
-	class, n := f.class[f.target[slot]], len(o.sums)
+	class := f.class[f.target[slot]]
 	switch {
 	case class == classSkip || class == classDropped:
 	case class != classSum || f.target[slot] != slot:
 		o.others = append(o.others, i)
-	case n > 0 && o.sums[n-1].end == i:
-		o.sums[n-1].end++
 	default:
-		o.sums = append(o.sums, run{i, i + 1})
+		o.sums = appendRun(o.sums, i)
 	}
+}
+
+// appendRun adds a line that comes after those of the runs.
+func appendRun(runs []run, i int32) []run {
+	if n := len(runs); n > 0 && runs[n-1].end == i {
+		runs[n-1].end++
+		return runs
+	}
+	return append(runs, run{i, i + 1})
 }
 
 // deriveBlock adds a line to its block; false where the page's histogram is in an order that blocks do not have.

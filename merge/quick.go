@@ -54,16 +54,21 @@ func (st *Stage) leaveOut(o *order) {
 // inspect counts the cumulative lines that fell; false where a value is not to be taken, or a histogram's count is
 // another than its +Inf bucket.
 func (o *order) inspect(last, values []float64) (falls int, ok bool) {
-	last, kinds := last[:len(values)], o.kinds[:len(values)]
-	for i, v := range values {
-		if v >= last[i] && v <= math.MaxFloat64 {
-			continue
-		}
-		switch k := kinds[i]; {
-		case k&grows != 0 && !(v >= 0 && v <= math.MaxFloat64), k&total != 0 && !finite(v):
-			return 0, false
-		case k&grows != 0:
+	for _, r := range o.growing {
+		had := last[r.begin:r.end]
+		for i, v := range values[r.begin:r.end] {
+			if v >= had[i] && v <= math.MaxFloat64 {
+				continue
+			}
+			if !(v >= 0 && v <= math.MaxFloat64) {
+				return 0, false
+			}
 			falls++
+		}
+	}
+	for _, i := range o.totals {
+		if !finite(values[i]) {
+			return 0, false
 		}
 	}
 	for i := range o.blocks {

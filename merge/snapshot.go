@@ -9,6 +9,11 @@ type Snapshot struct {
 	life  uint64 // slots of a later life mean something else by now
 }
 
+// Same tells whether both say the same.
+func (s *Snapshot) Same(other *Snapshot) bool {
+	return s != nil && other != nil && slices.Equal(s.last, other.last) && slices.Equal(s.slots, other.slots)
+}
+
 // Snapshot gives the incarnation's last page.
 func (f *Fold) Snapshot(inc *Incarnation) *Snapshot {
 	f.mu.Lock()
@@ -85,12 +90,12 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || o.ages > from.life {
 		return g, false
 	}
-	for i, k := range o.kinds {
-		if k&grows == 0 {
-			continue
-		}
-		if g.step(st.values[i] - from.last[i]); g.Fell {
-			break
+	for _, r := range o.growing {
+		had := from.last[r.begin:r.end]
+		for i, v := range st.values[r.begin:r.end] {
+			if g.step(v - had[i]); g.Fell {
+				return g, true
+			}
 		}
 	}
 	return g, true
