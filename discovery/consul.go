@@ -222,18 +222,22 @@ func (r *consulRun) lacks(part *consulPart, answer []candidate) bool {
 	return slices.ContainsFunc(part.candidates, func(c candidate) bool { return !there[c.key] })
 }
 
-// setPart takes a service's answer; with an error its last list stands.
+// setPart takes a service's answer; with an error its last list stands. Of many services that take turns, an answer
+// comes each few milliseconds: one that says nothing new must not have all of them relabeled.
 func (r *consulRun) setPart(service string, part *consulPart, candidates []candidate, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.parts[service] != part {
 		return // stopped while it asked
 	}
+	same := err == nil && part.err == nil && part.answered && slices.EqualFunc(part.candidates, candidates, candidate.equal)
 	part.err = err
 	if err == nil {
 		part.candidates, part.answered = candidates, true
 	}
-	r.tell()
+	if !same {
+		r.tell()
+	}
 }
 
 // tell hands on the whole state; r.mu is held, so that a later state never comes first.

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -214,6 +215,34 @@ func TestManyServicesTakeTurns(t *testing.T) {
 	defer consul.mu.Unlock()
 	if consul.mostBlocked > maxQueries+1 { // and the list of services
 		t.Errorf("%d questions at once", consul.mostBlocked)
+	}
+}
+
+// An answer that says nothing new is not handed on, nor has all that is known relabeled.
+func TestSameAnswerIsNoNews(t *testing.T) {
+	told := 0
+	part := &consulPart{}
+	r := &consulRun{catalog: true, parts: map[string]*consulPart{"s": part}, sink: sink{changed: func(found) { told++ }}}
+	f := func(what string, news int, id string, createIndex uint64, port string, err error) {
+		t.Helper()
+		told = 0
+		r.setPart("s", part, []candidate{{key: id, createIndex: createIndex, labels: map[string]string{"__address__": port}}}, err)
+		if told != news {
+			t.Errorf("%s: told %d times", what, told)
+		}
+	}
+	f("the first answer", 1, "a", 1, ":1", nil)
+	f("the same", 0, "a", 1, ":1", nil)
+	f("another label", 1, "a", 1, ":2", nil)
+	f("registered anew", 1, "a", 2, ":2", nil)
+	f("another worker", 1, "b", 2, ":2", nil)
+	f("an error", 1, "b", 2, ":2", errors.New("away"))
+	f("well again", 1, "b", 2, ":2", nil)
+	f("the same again", 0, "b", 2, ":2", nil)
+	part.candidates, part.answered = nil, false
+	told = 0
+	if r.setPart("s", part, nil, nil); told != 1 {
+		t.Errorf("an empty first answer: told %d times", told)
 	}
 }
 

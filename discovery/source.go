@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/fedscrape/fedscrape/relabel"
@@ -20,6 +21,11 @@ type candidate struct {
 	// foreign says that the target is on another node than the agent that told of it, so that its loopback addresses
 	// are not ours.
 	foreign bool
+}
+
+func (c candidate) equal(other candidate) bool {
+	return maps.Equal(c.labels, other.labels) && c.kind == other.kind && c.key == other.key && c.serviceID == other.serviceID &&
+		c.node == other.node && c.createIndex == other.createIndex && c.startTime.Equal(other.startTime) && c.foreign == other.foreign
 }
 
 // found is the whole of what a source knows.
