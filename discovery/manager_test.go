@@ -202,13 +202,16 @@ func TestApplyTellsWhoWasTakenAway(t *testing.T) {
 	f("an empty registry", "", 0, false)
 }
 
+// patience is what an end may take on a busy machine; what waits in vain waits for minutes, or for ever.
+const patience = 10 * time.Second
+
 func TestNothingIsToldAfterTheEnd(t *testing.T) {
 	consul := newFakeConsul(t)
 	r := start(t, job(t, "webapp", consul.sd(", services: [webapp]")))
 	r.await(t, "an answer", workers(0))
 	began := time.Now()
 	r.stop()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > patience {
 		t.Errorf("took %v to end", took)
 	}
 	r.Apply([]Job{job(t, "new", static("b:1"))})
@@ -223,7 +226,7 @@ func TestStopWhileConsulIsAway(t *testing.T) {
 	}
 	began := time.Now()
 	r.stop()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > patience {
 		t.Errorf("took %v to end", took)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func TestFetchDeadline(t *testing.T) { overClients(t, testFetchDeadline) }
 
 func testFetchDeadline(t *testing.T, newClient maker) {
-	const timeout = 200 * time.Millisecond
+	const timeout = time.Second // long enough for what comes to come, on a busy machine
 	hang := func(conn net.Conn, head string, quit <-chan struct{}) { _, _ = io.WriteString(conn, head); <-quit }
 	for _, tt := range []struct {
 		name, text string
@@ -52,11 +52,12 @@ func testFetchDeadline(t *testing.T, newClient maker) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			u := serveRaw(t, tt.talk)
 			start := time.Now()
 			_, _, err := get(newClient(t, nil), u, timeout)
-			f(t, err, ResultTimeout, tt.text+" within 200ms (scrape_timeout of the Prometheus that asked)")
-			if took := time.Since(start); took < timeout || took > 3*time.Second {
+			f(t, err, ResultTimeout, tt.text+" within 1s (scrape_timeout of the Prometheus that asked)")
+			if took := time.Since(start); took < timeout || took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -181,7 +181,7 @@ func getInBackground(t *testing.T, url string) <-chan answer {
 // waitRefused returns when nobody accepts at the address any more: the shutdown has begun.
 func waitRefused(t *testing.T, address string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err != nil {
@@ -214,7 +214,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	s.cancel()
 	err := <-s.ended
 	s.ended <- err // for the cleanup
-	if took := time.Since(begun); err != nil || took < 2*time.Second || took > 4*time.Second {
+	if took := time.Since(begun); err != nil || took < 2*time.Second || took > 20*time.Second {
 		t.Errorf("ended after %v with %v", took, err)
 	}
 	if got := <-answers; got.err == nil {
@@ -236,7 +236,7 @@ func TestServeEndsWhenAPortBreaks(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "serve the web endpoints: ") {
 			t.Errorf("got %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it serves on")
 	}
 	waitRefused(t, s.Addrs()[1].String())

@@ -98,7 +98,7 @@ func purpose(path string) string {
 // await is the next call to what, heartbeats left out.
 func (p *peer) await(t *testing.T, what string) call {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case c := <-p.calls:
@@ -123,7 +123,7 @@ func (p *peer) next(t *testing.T, what string) call {
 			t.Fatalf("the peer was called to %s, want %s", c.what, what)
 		}
 		return c
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the peer was not called to %s", what)
 		return call{}
 	}

@@ -53,7 +53,7 @@ func startDemo(t *testing.T, workers int) *demoProcess {
 func (d *demoProcess) waitForWorkers(t *testing.T, want int) {
 	t.Helper()
 	worker := regexp.MustCompile(`"serviceId":"demo-[^"]*-([0-9]+)-[0-9a-f]{8}"[^}]*"state":"up"`)
-	for deadline := time.Now().Add(20 * time.Second); len(d.pids) != want; <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(d.pids) != want; <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d workers are up", len(d.pids), want)
 		}

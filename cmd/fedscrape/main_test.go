@@ -66,7 +66,7 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func get(method, url string) (int, string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
 	if err != nil {
@@ -93,9 +93,9 @@ func httpCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// waitfor URL|file:NAME TEXT: asks until the answer is 200 and has the text, for 20 s at most.
+// waitfor URL|file:NAME TEXT: asks until the answer is 200 and has the text, for a minute at most.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		code, body := read(ts, args[0])
 		if code == http.StatusOK && strings.Contains(body, args[1]) {

@@ -150,7 +150,7 @@ func (r *registered) send(t *testing.T, pid int, s syscall.Signal) {
 // wantEnd wants register's exit code, and that the registration is withdrawn.
 func (r *registered) wantEnd(t *testing.T, code int) {
 	t.Helper()
-	timer := time.AfterFunc(20*time.Second, func() { _ = r.Process.Kill() })
+	timer := time.AfterFunc(time.Minute, func() { _ = r.Process.Kill() })
 	defer timer.Stop()
 	_ = r.Wait()
 	if got := r.ProcessState.ExitCode(); got != code {

@@ -243,7 +243,7 @@ func TestConsulAway(t *testing.T) {
 		}
 		last = text
 	}
-	if n := strings.Count(r.log.String(), "Publishing has an error"); n < 3 || n > 8 {
+	if n := strings.Count(r.log.String(), "Publishing has an error"); n < 3 || n > 20 {
 		t.Errorf("%d errors in the log:\n%s", n, r.log)
 	}
 }
@@ -268,7 +268,7 @@ func TestHangingAgent(t *testing.T) {
 	await(t, "its connection", func() bool { return r.metric(t, "fedscrape_published_instances") == 0 })
 	begun := time.Now()
 	r.stop()
-	if took := time.Since(begun); took > testPace.goodbye+2*time.Second {
+	if took := time.Since(begun); took > testPace.goodbye+10*time.Second {
 		t.Errorf("the end took %v", took)
 	}
 }

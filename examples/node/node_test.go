@@ -24,7 +24,7 @@ func run(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, realbin.Node(t, here, "prom-client"), "--test", filepath.Join("testdata", file))
 	cmd.WaitDelay = 5 * time.Second

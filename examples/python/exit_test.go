@@ -87,7 +87,8 @@ func TestNothingHoldsUpStartOrExit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t, whenStarting)
-			proc := python(t, p)
+			proc := python(t, p, ownBudget)
+			proc.do(t, "fw.BUDGET") // it has started when it answers
 			begin := time.Now()
 			proc.start(t)
 			if took := time.Since(begin); took > time.Second+slack {
@@ -119,7 +120,8 @@ func TestNothingHoldsUpStartOrExit(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	p := newPeer(t, nil)
-	proc := python(t, p, "CONSUL_HTTP_ADDR=127.0.0.1:1", "FEDSCRAPE_URL=http://127.0.0.1:1")
+	proc := python(t, p, ownBudget, "CONSUL_HTTP_ADDR=127.0.0.1:1", "FEDSCRAPE_URL=http://127.0.0.1:1")
+	proc.do(t, "fw.BUDGET")
 	begin := time.Now()
 	url := proc.start(t)
 	if took := time.Since(begin); took > time.Second+slack {
@@ -142,7 +144,7 @@ func TestAgentThatComesLater(t *testing.T) {
 
 func TestCollectorThatHangsDoesNotHoldUpExit(t *testing.T) {
 	p := newPeer(t, nil)
-	proc := python(t, p)
+	proc := python(t, p, ownBudget)
 	proc.start(t)
 	proc.do(t, `class Stuck:
   def describe(self): return []

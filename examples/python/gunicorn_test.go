@@ -19,9 +19,13 @@ import (
 func gunicorn(t *testing.T, p *peer, args ...string) (cmd *exec.Cmd, url string) {
 	t.Helper()
 	addr := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
-	args = append([]string{"-m", "gunicorn", "app:app"}, args...)
+	config, err := filepath.Abs(filepath.Join("testdata", "patient.conf.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{"-m", "gunicorn", "-c", config, "app:app"}, args...)
 	cmd = exec.CommandContext(t.Context(), realbin.Python(t, "prometheus_client", "flask", "gunicorn"), args...)
-	cmd.Dir = filepath.Join("..", "gunicorn") // for its gunicorn.conf.py
+	cmd.Dir = filepath.Join("..", "gunicorn") // the configuration takes the one that is there
 	cmd.Env = append(environment(t, p), "BIND="+addr)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log

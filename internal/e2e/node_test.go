@@ -30,7 +30,7 @@ func (f *federator) nodeCluster(t *testing.T) (c *child, url string) {
 	port := strconv.Itoa(realbin.FreePort(t))
 	c = startChild(t, folder, []string{
 		"CONSUL_HTTP_ADDR=" + f.registry, "FEDSCRAPE_URL=" + f.url, "FEDSCRAPE_INSTANCE=web1:8000", "PORT=" + port,
-		"TMPDIR=" + t.TempDir(), "NODE_OPTIONS=",
+		"TMPDIR=" + t.TempDir(), "NODE_OPTIONS=--require=" + filepath.Join(folder, "testdata", "patient.js"),
 	}, realbin.Node(t, folder, "prom-client"), "app.js")
 	return c, "http://127.0.0.1:" + port
 }
@@ -55,7 +55,7 @@ func workerPids(t *testing.T, url string, n int) (pids []int, asked int) {
 }
 
 // once keeps no connection, so that the cluster gives the next one to the next worker.
-var once = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var once = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func askOnce(t *testing.T, url string) string {
 	t.Helper()

@@ -9,7 +9,9 @@ const path = require('node:path');
 const { test } = require('node:test');
 const zlib = require('node:zlib');
 
-const SLACK = 1500; // ms that a busy machine may add to one second
+const SLACK = 3500; // ms that a busy machine may add to one second: less than it takes where the one second is no limit
+const PATIENT = { NODE_OPTIONS: `--require=${path.join(__dirname, 'patient.js')}` };
+const OWN_BUDGET = { NODE_OPTIONS: '' };
 
 /** Agent and federator in one: notes what it is asked, and answers 200, or what script says; 'hang' is no answer. */
 async function peer(t, script = () => 200) {
@@ -42,11 +44,11 @@ async function run(t, p, way, env = {}) {
   const child = spawn(process.execPath, [path.join(__dirname, 'worker.js'), way], {
     env: {
       PATH: process.env.PATH, TMPDIR: p.dir, CONSUL_HTTP_ADDR: p.addr, FEDSCRAPE_URL: `http://u%40:p@${p.addr}/`,
-      FEDSCRAPE_JOB: 'webapp', FEDSCRAPE_INSTANCE: 'web1:8000', ...env,
+      FEDSCRAPE_JOB: 'webapp', FEDSCRAPE_INSTANCE: 'web1:8000', ...PATIENT, ...env,
     },
   });
   t.after(() => child.kill('SIGKILL'));
-  setTimeout(() => child.kill('SIGKILL'), 20000).unref(); // one that does not end fails its test, and holds up none
+  setTimeout(() => child.kill('SIGKILL'), 60000).unref(); // one that does not end fails its test, and holds up none
   const proc = { child, log: '' };
   child.stderr.on('data', (chunk) => { proc.log += chunk; });
   proc.ended = new Promise((resolve) => {
@@ -58,7 +60,7 @@ async function run(t, p, way, env = {}) {
 }
 
 async function until(what, ok) {
-  const deadline = performance.now() + 20000;
+  const deadline = performance.now() + 60000;
   while (!ok()) {
     assert.ok(performance.now() < deadline, `waited in vain for ${what}`);
     await new Promise((resolve) => { setTimeout(resolve, 5); });
@@ -132,7 +134,7 @@ test('each orderly end hands in all that was counted, then deregisters', async (
       const end = await proc.ended;
       assert.deepStrictEqual([end.code, end.signal], [code, signal], proc.log);
       assert.strictEqual(p.story(), 'register final deregister', proc.log);
-      assert.ok(end.took < 1000 + SLACK, `it took ${end.took} ms`);
+      assert.ok(end.took < 10000, `it took ${end.took} ms`); // nothing hangs: the time that there is is not waited for
       const [final] = p.of('final');
       assert.match(final.body, new RegExp(`^jobs_total ${counted}$`, 'm'));
       assert.strictEqual(final.url, '/api/v1/final?job=webapp&instance=web1%3A8000');
@@ -160,7 +162,7 @@ test('where the page cannot be had at once', async (t) => {
 test('nothing holds up start or exit', async (t) => {
   const f = (name, way, starting, exiting, env, log) => t.test(name, async (s) => {
     const p = await peer(s, starting);
-    const proc = await run(s, p, way, env);
+    const proc = await run(s, p, way, { ...OWN_BUDGET, ...env });
     assert.ok(proc.took < 1000 + SLACK, `start took ${proc.took} ms`);
     p.script = exiting;
     const end = await proc.ended;

@@ -10,6 +10,8 @@ import prometheus_client
 
 import fedscrape_worker as fw
 
+if os.environ.get('BUDGET'):
+    fw.BUDGET = float(os.environ['BUDGET'])
 scope = dict(globals())
 for line in sys.stdin:
     code = json.loads(line)

@@ -5,6 +5,9 @@ sys.path.insert(0, os.environ['FEDSCRAPE_HELPER'])
 
 import fedscrape_worker  # noqa: E402
 
+if 'BUDGET' in os.environ:
+    fedscrape_worker.BUDGET = float(os.environ['BUDGET'])
+
 workers = 4
 
 
