@@ -176,6 +176,38 @@ func TestReadProtobuf(t *testing.T) {
 	f(familyOf("x", dto.MetricType_GAUGE, gaugeOf(math.Float64frombits(0x7ff0000000000002))), `x gauge = NaN`)
 }
 
+// TestProtobufFormatOf: parameters may be missing, but not others.
+func TestProtobufFormatOf(t *testing.T) {
+	f := func(contentType string, want bool) {
+		t.Helper()
+		if format, known := FormatOf(contentType); (known && format == Protobuf) != want || known != want {
+			t.Errorf("%q: format %d, %v", contentType, format, known)
+		}
+	}
+	f("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores", true)
+	f("application/vnd.google.protobuf", true)
+	f("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=text", false)
+	f("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=compact-text", false)
+	f("application/vnd.google.protobuf; proto=io.prometheus.write.v2.Request; encoding=delimited", false)
+}
+
+// TestProtobufStartTimes: gauges that are start times are, as in text.
+func TestProtobufStartTimes(t *testing.T) {
+	families := []*dto.MetricFamily{
+		familyOf("x_total", dto.MetricType_COUNTER, counterOf(1, "a", "b")), familyOf("x_created", dto.MetricType_GAUGE, gaugeOf(1.5e9, "a", "b")),
+		familyOf("y_created", dto.MetricType_GAUGE, gaugeOf(2)),
+	}
+	c := newCollector()
+	if err := readPage(Protobuf, NewTable(10), c, written(t, protoDelim, families...), true); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`x_total counter a="b" = 1`, `x_total counter created a="b" = 1500000000`, `y_created gauge = 2`}
+	if diff := cmp.Diff(want, c.lines); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	checkFamilies(t, families)
+}
+
 // TestProtobufMeta: HELP, TYPE and a unit, which counts where OpenMetrics could say it.
 func TestProtobufMeta(t *testing.T) {
 	f := func(family *dto.MetricFamily, want ...string) {
