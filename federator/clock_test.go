@@ -66,6 +66,41 @@ func TestIdleGrowsOldOverRestarts(t *testing.T) {
 	})
 }
 
+// A worker that departed from an instance that nobody writes since is folded when federators have run for
+// departed_retention in all, not before, and not by the time between them.
+func TestDepartedGrowOldOverRestarts(t *testing.T) {
+	inWorld(t, func(j *Job) { j.ServeEmpty = true }, func(w *world) {
+		w.register("w1", "a:1")
+		w.at("a:1", answer{page: counter(10, 100)})
+		w.tell()
+		w.want("x_total", "10")
+		w.refuse("a:1")
+		w.deregister("w1")
+		w.want("x_total", "10")
+		for i := range 3 {
+			w.runFor(19*time.Minute + 30*time.Second)
+			w.federator.Close()
+			time.Sleep(10 * time.Hour)
+			w.restart()
+			w.tell()
+			if i == 1 { // who asks has it written
+				w.want("x_total", "10")
+			}
+		}
+		w.want("x_total", "10")
+		if n := w.federator.Instances()[0].Departed; n != 1 {
+			t.Errorf("%d departed are kept after 58 minutes", n)
+		}
+		w.runFor(5 * time.Minute)
+		w.restart()
+		w.tell()
+		w.want("x_total", "10")
+		if n := w.federator.Instances()[0].Departed; n != 0 {
+			t.Errorf("%d departed are kept after 63 minutes", n)
+		}
+	})
+}
+
 // A ledger that cannot be written is said once, and asked again each minute; one that hangs gets one write.
 func TestClockOfASickLedger(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

@@ -64,7 +64,7 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		in.collectRecords(k, now)
 	}
 	if withPage {
-		head := &pageRecord{headRecord: in.head()}
+		head := &pageRecord{headRecord: in.head(now)}
 		for _, m := range in.sorted() {
 			head.Members = append(head.Members, m.record())
 		}
@@ -74,10 +74,11 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 	return k
 }
 
-func (in *Instance) head() headRecord {
+func (in *Instance) head(now time.Time) headRecord {
 	return headRecord{
 		JobName: in.job.Name, Started: in.counts.started, Resets: in.counts.resets, Lost: in.counts.lost,
 		Departed: in.departures(), Idle: in.federator.clock.at(in.idle),
+		At: in.federator.clock.at(now),
 	}
 }
 
@@ -104,7 +105,7 @@ func (in *Instance) collectRecords(k *keeping, now time.Time) {
 		put(identityPrefix+key, value)
 	}
 	in.collectDeparted(k, put)
-	put(headKey, mustJSON(in.head()))
+	put(headKey, mustJSON(in.head(now)))
 	k.batch.Put(clockKey, in.federator.clock.record(now))
 }
 

@@ -308,7 +308,6 @@ func (m *truth) restartAs(job *Job) {
 		for instance, v := range p.kept {
 			view := *v
 			view.failures = 0
-			view.departed = view.departed.Add(time.Since(m.saved[instance])) // retention goes on from what was saved
 			p.views[instance] = &view
 		}
 	}

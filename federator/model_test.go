@@ -91,10 +91,9 @@ type truth struct {
 	log    []string
 	naps   int
 	born   int
-	begun  time.Time            // of the last round
-	saved  map[string]time.Time // an instance's records or page
-	lostAt float64              // when a ledger was lost last
-	zIsA   string               // what processes have z_total as from now on
+	begun  time.Time // of the last round
+	lostAt float64   // when a ledger was lost last
+	zIsA   string    // what processes have z_total as from now on
 
 	shown      map[string]tally // by instance
 	z, keptZ   map[string]string
@@ -116,7 +115,7 @@ func runSchedule(t *testing.T, seed uint64, steps *stepCounts) {
 		defer func() { w.federator.Close() }()
 		m := &truth{
 			world: w, disk: disk, random: rand.New(rand.NewPCG(seed, 1)), zIsA: "gauge", //nolint:gosec // a test
-			shown: map[string]tally{}, z: map[string]string{}, keptZ: map[string]string{}, saved: map[string]time.Time{},
+			shown: map[string]tally{}, z: map[string]string{}, keptZ: map[string]string{},
 		}
 		m.birth()
 		m.check()
@@ -281,7 +280,6 @@ func (m *truth) keep(instance string, page bool) {
 	if m.full {
 		return
 	}
-	m.saved[instance] = time.Now()
 	for _, p := range m.list {
 		v, kept := p.view(instance), &modelView{}
 		if page || !v.present {

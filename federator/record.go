@@ -51,6 +51,8 @@ type headRecord struct {
 	Departed map[string]int `json:"departed"`
 	// Idle is the clock's reading when the last worker left.
 	Idle time.Duration `json:"idle"`
+	// At is the clock's reading when this was written: the fold's own clock stood still since.
+	At time.Duration `json:"at"`
 }
 
 // pageRecord is the head of what is written with each page; the fold's own part follows it.

@@ -103,6 +103,15 @@ type reading struct {
 	records map[string][]byte
 	now     time.Time
 	members map[uint64]*member // by UID
+	at      time.Duration      // the clock's reading when the instance was written last
+}
+
+// foldTime is when the fold was written last: what grew old since then did so while a federator ran.
+func (r *reading) foldTime() time.Time {
+	if r.at == 0 {
+		return r.now
+	}
+	return r.now.Add(min(0, r.at-r.in.federator.clock.at(r.now)))
 }
 
 // takeHead takes the higher of what a record and what a page says: whichever was written later.
@@ -112,6 +121,7 @@ func (r *reading) takeHead(h *headRecord) {
 	for reason, n := range h.Departed {
 		c.departed[reason] = max(c.departed[reason], n)
 	}
+	r.at = max(r.at, h.At)
 	if idle := r.in.federator.clock.time(h.Idle); idle.After(r.in.idle) {
 		r.in.idle = idle
 	}
@@ -143,7 +153,7 @@ func (r *reading) readFold() error {
 		return true
 	})
 	if errors.Is(err, ledger.ErrNoPage) {
-		r.in.fold, failure = restoreFold(r.in.job, records, nil, r.now)
+		r.in.fold, failure = restoreFold(r.in.job, records, nil, r.foldTime())
 	} else if err != nil {
 		return err
 	}
@@ -172,7 +182,7 @@ func (r *reading) readPage(records map[string][]byte, page []byte) error {
 			return err
 		}
 	}
-	r.in.fold, err = restoreFold(r.in.job, records, rest, r.now)
+	r.in.fold, err = restoreFold(r.in.job, records, rest, r.foldTime())
 	return err
 }
 
