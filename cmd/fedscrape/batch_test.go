@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,7 +20,10 @@ func testBatch() {
 	w, err := worker.Register(context.Background(), worker.Options{Gatherer: registry})
 	if err == nil {
 		items.Add(3)
-		err = w.Close()
+		// Close would do it, within a second, which can be too short on a busy machine.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		err = errors.Join(w.Final(ctx), w.Close())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -119,7 +119,7 @@ func outputTruncated(t *testing.T, p *peer) {
 	p.wantStatus(t, "long", "critical", "x"+strings.Repeat("z", 4095)+" ... (captured 4096 of 5000 bytes)")
 }
 
-// reaping is a service that is critical for longer than it allows. It is begun first and looked after last: the real
+// reaping is a service that is critical for longer than it allows. It is begun before the cases that run together and looked after last: the real
 // Consul takes more than a minute.
 type reaping struct{ critical time.Time }
 

@@ -111,10 +111,10 @@ func runContract(t *testing.T, p *peer) {
 	if p.client, err = consulapi.NewClient(&consulapi.Config{Address: p.url, HttpClient: p.http, Token: p.token}); err != nil {
 		t.Fatal(err)
 	}
-	reaped := p.startReaping(t)
 	for name, run := range contractAlone {
 		t.Run(name, func(t *testing.T) { run(t, p) })
 	}
+	reaped := p.startReaping(t) // a service that goes would disturb them
 	t.Run("together", func(t *testing.T) {
 		for name, run := range contract {
 			t.Run(name, func(t *testing.T) {
