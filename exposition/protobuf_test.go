@@ -381,8 +381,8 @@ func TestProtobufAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkReadKnown reads one gather in each format, by the table, and by Prometheus' parser.
-func BenchmarkReadKnown(b *testing.B) {
+// BenchmarkReadGather reads one gather in each format, by the table, and by Prometheus' parser.
+func BenchmarkReadGather(b *testing.B) {
 	families := manySeries(b, 500)
 	pages := map[string][]byte{
 		"text": []byte(written(b, plainText, families...)), "protobuf": []byte(written(b, protoDelim, families...)),
