@@ -2,14 +2,11 @@ package exposition
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -256,29 +253,4 @@ func refused(ours error) bool {
 	return slices.ContainsFunc([]error{
 		errTwice, errBound, errEmpty, errNUL, errNoName, errNoValue, errTimestamp, errWire, errLongMessage, errNameUTF8, errHelp, errType,
 	}, func(reason error) bool { return strings.Contains(ours.Error(), reason.Error()) })
-}
-
-func benchmarkTextparse(b *testing.B, page []byte) {
-	samples := 0
-	b.SetBytes(int64(len(page)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var lset labels.Labels
-		p := textparse.NewProtobufParser(page, true, true, false, false, labels.NewSymbolTable())
-		for {
-			entry, err := p.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				b.Fatal(err)
-			}
-			if entry == textparse.EntrySeries {
-				p.Labels(&lset)
-				p.Series()
-				samples++
-			}
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed())/float64(time.Nanosecond)/float64(samples), "ns/sample")
 }
