@@ -238,9 +238,6 @@ func (r *reading) takeMembers() error {
 // adopt makes the instances that were read known. Those of a job that is not configured wait for it to come back.
 func (f *Federator) adopt(instances []*Instance) {
 	for _, in := range instances {
-		if in == nil {
-			continue
-		}
 		f.orphans[in.key] = in
 	}
 }
