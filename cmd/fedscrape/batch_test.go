@@ -14,19 +14,23 @@ import (
 
 // testBatch is a batch job that counts three items and ends: it is born and gone before any scrape.
 func testBatch() {
+	if err := batch(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func batch() error {
 	items := prometheus.NewCounter(prometheus.CounterOpts{Name: "batch_items_total", Help: "Items."})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(items)
 	w, err := worker.Register(context.Background(), worker.Options{Gatherer: registry})
-	if err == nil {
-		items.Add(3)
-		// Close would do it, within a second, which can be too short on a busy machine.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		err = errors.Join(w.Final(ctx), w.Close())
-	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return err
 	}
+	items.Add(3)
+	// Close would hand it in as well, within a second, which can be too short on a busy machine.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return errors.Join(w.Final(ctx), w.Close())
 }

@@ -30,7 +30,7 @@ func startDemo(t *testing.T, workers int) *demoProcess {
 	d.Cmd = exec.Command("fedscrape", "demo", "--web.listen-address=127.0.0.1:0", "--workers="+strconv.Itoa(workers))
 	d.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // one that is killed leaves its ledger
 	d.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	d.Stderr, d.WaitDelay = &d.stderr, 10*time.Second
+	d.Stderr, d.WaitDelay = &d.stderr, 30*time.Second
 	stdout, err := d.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -72,11 +72,11 @@ func (d *demoProcess) wantGoodEnd(t *testing.T) {
 	t.Helper()
 	select {
 	case err := <-d.ended:
-		if err != nil || d.stderr.Len() > 0 {
+		if err != nil || slow.ReplaceAllString(d.stderr.String(), "") != "" {
 			t.Errorf("ended with %v and said %q", err, d.stderr.String())
 		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("it still runs after 5s")
+	case <-time.After(15 * time.Second):
+		t.Fatal("it still runs after 15s")
 	}
 	for _, pid := range d.pids {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
@@ -107,9 +107,9 @@ func TestDemoEndsOnInterruptOfItsGroup(t *testing.T) {
 
 // Workers that hang share one time to say goodbye in, or many of them would keep the demo for minutes.
 func TestDemoEndsWithWorkersThatHang(t *testing.T) {
-	d := startDemo(t, 3)
+	d := startDemo(t, 8)
 	for _, pid := range d.pids {
-		d.kill(t, pid, syscall.SIGSTOP)
+		_ = syscall.Kill(pid, syscall.SIGSTOP) // the demo itself may have killed and replaced it a moment ago
 	}
 	d.kill(t, d.Process.Pid, syscall.SIGTERM)
 	d.wantGoodEnd(t)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": status, "http": httpCommand, "waitfor": waitFor, "worker": workerCommand, "signal": signalCommand,
+			"quiet": quietCommand,
 		},
 	})
 }
@@ -82,6 +84,16 @@ func get(method, url string) (int, string) {
 		return 0, err.Error()
 	}
 	return resp.StatusCode, string(body)
+}
+
+// slow is what a server may complain of: a disk that others keep busy.
+var slow = regexp.MustCompile(`(?m)^.* msg="Ledger has an error: .* err="a write takes longer than 1s"\n`)
+
+// quiet: wants nothing on the standard error but that.
+func quietCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	if text := slow.ReplaceAllString(ts.ReadFile("stderr"), ""); text != "" {
+		ts.Fatalf("on the standard error: %s", text)
+	}
 }
 
 // http METHOD URL STATUS: asks, wants the status, and leaves the body in the file body.

@@ -78,15 +78,15 @@ func newCheckCritical(t *testing.T, p *peer) {
 }
 
 func ttlExpires(t *testing.T, p *peer) {
-	const ttl = 4 * time.Second // long enough to ask in, on a machine that does other things, too
+	const ttl = 15 * time.Second // long enough to ask in, on a machine that does other things, too
 	start := time.Now()
-	p.register(t, `{"Name":"ttl","Check":{"TTL":"4s","Status":"passing"}}`)
+	p.register(t, `{"Name":"ttl","Check":{"TTL":"15s","Status":"passing"}}`)
 	p.wakes(t, "/v1/health/service/ttl", func() {})
 	if elapsed := time.Since(start); elapsed < ttl {
 		t.Errorf("woken %v after the registration", elapsed)
 	}
 	p.wantStatus(t, "ttl", "critical", "TTL expired")
-	p.register(t, `{"Name":"ttl","Check":{"TTL":"4s","Status":"passing"}}`)
+	p.register(t, `{"Name":"ttl","Check":{"TTL":"15s","Status":"passing"}}`)
 	p.wantStatus(t, "ttl", "critical", "TTL expired")
 	p.ok(t, http.MethodPut, "/v1/agent/check/pass/service:ttl?note=back", "")
 	p.wantStatus(t, "ttl", "passing", "back")
@@ -94,11 +94,11 @@ func ttlExpires(t *testing.T, p *peer) {
 }
 
 func ttlRestarts(t *testing.T, p *peer) {
-	const body = `{"Name":"NAME","Check":{"TTL":"10s","Status":"passing"}}`
+	const body = `{"Name":"NAME","Check":{"TTL":"30s","Status":"passing"}}`
 	again, beaten := strings.Replace(body, "NAME", "restarts", 1), strings.Replace(body, "NAME", "beats", 1)
 	p.register(t, again)
 	p.register(t, beaten)
-	for start := time.Now(); time.Since(start) < 12*time.Second; <-time.After(100 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < 35*time.Second; <-time.After(100 * time.Millisecond) {
 		p.ok(t, http.MethodPut, "/v1/agent/service/register", again)
 		p.ok(t, http.MethodPut, "/v1/agent/check/pass/service:beats", "")
 		for _, name := range []string{"restarts", "beats"} {

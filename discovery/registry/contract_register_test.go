@@ -135,7 +135,7 @@ const recordedFlat = `"ID": "some node", "Node": "NODE", "Address": "NODE-IP", "
 
 func entriesForm(t *testing.T, p *peer) {
 	p.register(t, `{"Name":"form","ID":"form-1","Port":8000,"Address":"127.0.0.1","Tags":["fedscrape"],"Meta":{"instance":"web1"},
-		"Check":{"TTL":"15s","Status":"passing","DeregisterCriticalServiceAfter":"1m"}}`)
+		"Check":{"TTL":"10m","Status":"passing","DeregisterCriticalServiceAfter":"1m"}}`)
 	p.register(t, `{"Name":"form","ID":"form-0"}`)
 	f := func(path, want string) {
 		t.Helper()

@@ -121,11 +121,11 @@ func foreignIndex(t *testing.T, p *peer) {
 	done := make(chan answer, 1)
 	index := strconv.FormatUint(p.ok(t, http.MethodGet, "/v1/health/service/foreign", "").index()+1_000_000, 10)
 	go func() {
-		done <- p.send(t.Context(), http.MethodGet, "/v1/health/service/foreign?wait=5s&index="+index, "")
+		done <- p.send(t.Context(), http.MethodGet, "/v1/health/service/foreign?wait=20s&index="+index, "")
 	}()
 	p.register(t, `{"Name":"foreign","ID":"foreign-2"}`)
 	a := <-done
-	if a.err != nil || a.elapsed < 5*time.Second || a.index() >= 1_000_000 {
+	if a.err != nil || a.elapsed < 20*time.Second || a.index() >= 1_000_000 {
 		t.Errorf("answered after %v with index %d: %v", a.elapsed, a.index(), a.err)
 	}
 	sameCount(t, a, 2)

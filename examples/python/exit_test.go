@@ -17,7 +17,7 @@ func TestExitHandsInTheFinalSnapshotThenDeregisters(t *testing.T) {
 	id := proc.do(t, "w.service_id")
 	start := proc.do(t, "prometheus_client.REGISTRY.get_sample_value('process_start_time_seconds')")
 	proc.do(t, metrics)
-	if took, err := proc.end(t); err != nil || took > time.Second+slack {
+	if took, err := proc.end(t); err != nil || took > 10*time.Second { // the time that there is is not waited for
 		t.Errorf("exit took %s and says %v", took, err)
 	}
 	if story := p.story(id); story != "register final deregister" {
@@ -82,21 +82,27 @@ func TestFinalWaitsForAFederatorThatRestarts(t *testing.T) {
 	}
 }
 
+func TestBudgetIsASecond(t *testing.T) {
+	if budget := python(t, newPeer(t, nil), ownBudget).do(t, "fw.BUDGET"); budget != "1.0" {
+		t.Errorf("start and exit wait %s s at most", budget)
+	}
+}
+
 func TestNothingHoldsUpStartOrExit(t *testing.T) {
 	f := func(name string, whenStarting, whenExiting func(call) int, story, logged string) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t, whenStarting)
-			proc := python(t, p, ownBudget)
-			proc.do(t, "fw.BUDGET") // it has started when it answers
+			proc := python(t, p, hanging)
+			proc.do(t, "fw.TTL = 180") // the agent has a third of it
 			begin := time.Now()
 			proc.start(t)
-			if took := time.Since(begin); took > time.Second+slack {
+			if took := time.Since(begin); took > hangingBudget+slack {
 				t.Errorf("start took %s", took)
 			}
 			id := proc.do(t, "w.service_id")
 			p.script(whenExiting)
-			if took, err := proc.end(t); err != nil || took > time.Second+slack {
+			if took, err := proc.end(t); err != nil || took > hangingBudget+slack {
 				t.Errorf("exit took %s and says %v", took, err)
 			}
 			if got := p.story(id); !strings.HasPrefix(got, "register ") || !strings.HasSuffix(got, story) {
@@ -120,15 +126,15 @@ func TestNothingHoldsUpStartOrExit(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	p := newPeer(t, nil)
-	proc := python(t, p, ownBudget, "CONSUL_HTTP_ADDR=127.0.0.1:1", "FEDSCRAPE_URL=http://127.0.0.1:1")
-	proc.do(t, "fw.BUDGET")
+	proc := python(t, p, hanging, "CONSUL_HTTP_ADDR=127.0.0.1:1", "FEDSCRAPE_URL=http://127.0.0.1:1")
+	proc.do(t, "fw.TTL = 180")
 	begin := time.Now()
 	url := proc.start(t)
-	if took := time.Since(begin); took > time.Second+slack {
+	if took := time.Since(begin); took > hangingBudget+slack {
 		t.Errorf("start took %s", took)
 	}
 	fetch(t, http.MethodGet, url, nil)
-	if took, err := proc.end(t); err != nil || took > time.Second+slack {
+	if took, err := proc.end(t); err != nil || took > hangingBudget+slack {
 		t.Errorf("exit took %s and says %v", took, err)
 	}
 }
@@ -144,13 +150,13 @@ func TestAgentThatComesLater(t *testing.T) {
 
 func TestCollectorThatHangsDoesNotHoldUpExit(t *testing.T) {
 	p := newPeer(t, nil)
-	proc := python(t, p, ownBudget)
+	proc := python(t, p, hanging)
 	proc.start(t)
 	proc.do(t, `class Stuck:
   def describe(self): return []
   def collect(self): threading.Event().wait()
 prometheus_client.REGISTRY.register(Stuck())`)
-	if took, err := proc.end(t); err != nil || took > time.Second+slack {
+	if took, err := proc.end(t); err != nil || took > hangingBudget+slack {
 		t.Errorf("exit took %s and says %v", took, err)
 	}
 }

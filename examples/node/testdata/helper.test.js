@@ -9,9 +9,12 @@ const path = require('node:path');
 const { test } = require('node:test');
 const zlib = require('node:zlib');
 
-const SLACK = 3500; // ms that a busy machine may add to one second: less than it takes where the one second is no limit
-const PATIENT = { NODE_OPTIONS: `--require=${path.join(__dirname, 'patient.js')}` };
-const OWN_BUDGET = { NODE_OPTIONS: '' };
+// What a second is too short for on a busy machine says nothing of the helper. Where something hangs it has 4 s, and what
+// is not held to that takes a minute; elsewhere it has more than anything takes.
+const SLACK = 26000;
+const budget = (ms) => ({ NODE_OPTIONS: `--require=${path.join(__dirname, 'patient.js')}`, BUDGET: String(ms) });
+const PATIENT = budget(20000);
+const HANGING = { ...budget(4000), WORKER_TTL: '180' }; // the agent has a third of it
 
 /** Agent and federator in one: notes what it is asked, and answers 200, or what script says; 'hang' is no answer. */
 async function peer(t, script = () => 200) {
@@ -48,7 +51,7 @@ async function run(t, p, way, env = {}) {
     },
   });
   t.after(() => child.kill('SIGKILL'));
-  setTimeout(() => child.kill('SIGKILL'), 60000).unref(); // one that does not end fails its test, and holds up none
+  setTimeout(() => child.kill('SIGKILL'), 120000).unref(); // one that does not end fails its test, and holds up none
   const proc = { child, log: '' };
   child.stderr.on('data', (chunk) => { proc.log += chunk; });
   proc.ended = new Promise((resolve) => {
@@ -162,11 +165,11 @@ test('where the page cannot be had at once', async (t) => {
 test('nothing holds up start or exit', async (t) => {
   const f = (name, way, starting, exiting, env, log) => t.test(name, async (s) => {
     const p = await peer(s, starting);
-    const proc = await run(s, p, way, { ...OWN_BUDGET, ...env });
-    assert.ok(proc.took < 1000 + SLACK, `start took ${proc.took} ms`);
+    const proc = await run(s, p, way, { ...HANGING, ...env });
+    assert.ok(proc.took < 4000 + SLACK, `start took ${proc.took} ms`);
     p.script = exiting;
     const end = await proc.ended;
-    assert.ok(end.took < 1000 + SLACK, `exit took ${end.took} ms`);
+    assert.ok(end.took < 4000 + SLACK, `exit took ${end.took} ms`);
     assert.match(proc.log, log);
   });
   const all = (status) => () => status;
