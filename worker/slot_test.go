@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		release()
 		os.Exit(0)
 	}
+	budget = testBudget
 	goleak.VerifyTestMain(m)
 }
 

@@ -15,12 +15,11 @@ import (
 	"time"
 )
 
-const (
-	// budget is what Register, and Close, take at most.
-	budget = time.Second
-	// finalShare is how much of it the federator may take before the agent has its turn.
-	finalShare = budget * 6 / 10
-)
+// budget is what Register, and Close, take at most. It is a variable for tests: on a busy machine a second is not long.
+var budget = time.Second
+
+// finalShare is how much of the budget the federator may take before the agent has its turn.
+func finalShare() time.Duration { return budget * 6 / 10 }
 
 // Worker is a registered worker. Its methods may be called from several goroutines.
 type Worker struct {
@@ -193,7 +192,7 @@ func (w *Worker) closeFinal(ctx context.Context) error {
 	if w.options.Gatherer == nil || w.options.FederatorURL == "" || w.handedIn.Load() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, finalShare)
+	ctx, cancel := context.WithTimeout(ctx, finalShare())
 	defer cancel()
 	return w.Final(ctx)
 }
