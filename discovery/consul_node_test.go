@@ -39,7 +39,7 @@ func (n *answers) before(t *testing.T, a agent) agent {
 func (n *answers) settled() {
 	for last := int64(-1); last != n.all.Load(); {
 		last = n.all.Load()
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(2 * time.Second)
 	}
 }
 

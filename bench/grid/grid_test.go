@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 
 // TestSums runs the product as it is benchmarked: what bench/fedscrape.yml merges has the right sums.
 func TestSums(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	b := &bench{options: options{noWait: true}, dir: t.TempDir()}
 	if err := b.build(ctx); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // startTimeout is how long a process may take until it answers: Consul's leader is there after a quarter of a
 // second, but a busy CI machine with a cold disk has been seen to take ten.
-const startTimeout = 60 * time.Second
+const startTimeout = 2 * time.Minute
 
 // Process is a real server that runs until the test ends.
 type Process struct {
@@ -81,7 +81,7 @@ func (p *Process) await(ctx context.Context, url string, ready func(status int, 
 }
 
 // client keeps no connection, so that a test's goleak finds none of ours.
-var client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func get(ctx context.Context, url string) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
