@@ -91,7 +91,7 @@ func (in *Instance) logConflicts() {
 	for _, c := range in.fold.Conflicts() {
 		k := conflictKey{c.Kind, c.Metric, c.WorkerID}
 		seen[k] = true
-		if !in.conflict[k] && len(in.conflict) < maxConflicts {
+		if !in.conflict[k] && len(seen) <= maxConflicts {
 			in.logger.Warn("Workers disagree", "kind", c.Kind, "metric", c.Metric, "worker_id", c.WorkerID, "detail", c.Detail)
 		}
 	}

@@ -1,7 +1,10 @@
 package federator
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -247,5 +250,68 @@ func TestFirstJobOwnsAnInstance(t *testing.T) {
 		w.federator.Update(discovery.Update{Job: "second", Answered: true, Workers: []discovery.Worker{stray}})
 		w.want("x_total", "12")
 		w.wantStates("1:up 2:up")
+	})
+}
+
+// TestConflictsAreLoggedOnce logs what workers disagree on when it begins, not as long as it lasts, and no more than a
+// hundred.
+func TestConflictsAreLoggedOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		types := func(n int) (page string) {
+			for i := range n {
+				page += fmt.Sprintf("# TYPE t%03d gauge\nt%03d 1\n", i, i)
+			}
+			return page
+		}
+		w.at("h:1", answer{page: counter(5, 100) + strings.ReplaceAll(types(300), "gauge", "counter")})
+		want := func(conflicts, lines int) {
+			t.Helper()
+			w.at("h:2", answer{page: counter(7, 100) + types(conflicts)})
+			for range 3 {
+				w.want("fedscrape_conflicts{kind=type}", strconv.Itoa(conflicts))
+			}
+			if n := w.logged("Workers disagree"); n != lines {
+				t.Errorf("%d conflicts, said %d times, want %d", conflicts, n, lines)
+			}
+		}
+		want(1, 1)
+		want(3, 3)
+		want(0, 3)
+		want(3, 6)
+		want(300, 103)
+		want(300, 103)
+	})
+}
+
+// TestDeparturesAreCounted has them, by reason, on the page and for the job.
+func TestDeparturesAreCounted(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		for i, reason := range []string{reasonGoodbye, reasonVanished, reasonExpired, reasonReplaced} {
+			key := fmt.Sprintf("w1%d", i)
+			w.register(key, "h:"+key)
+			w.at("h:"+key, answer{page: counter(1, 50), id: key})
+			w.tell()
+			w.value("x_total")
+			switch reason {
+			case reasonGoodbye:
+				w.wantHand("", w.hand(key, 50, counter(1, 50)))
+			case reasonExpired:
+				w.at("h:"+key, answer{err: errors.New("no good")})
+				w.deregister(key)
+			case reasonReplaced:
+				w.at("h:"+key, answer{page: counter(1, 50), id: "w1"})
+			default:
+				w.refuse("h:" + key)
+				w.deregister(key)
+			}
+			w.value("x_total")
+			w.want("fedscrape_workers_departed_total{reason="+reason+"}", "1")
+			if got, all := w.metric("fedscrape_workers_departed_total", "job", "webapp", "reason", reason), w.metric("fedscrape_workers_departed_total"); got != 1 || all != float64(i+1) {
+				t.Errorf("%s: %v of %v", reason, got, all)
+			}
+		}
+		w.want("fedscrape_lost_updates_possible_total", "3")
 	})
 }

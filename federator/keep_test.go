@@ -114,3 +114,121 @@ func TestReturnBeforeAKill(t *testing.T) {
 		w.wantStates("1:up 2:up")
 	})
 }
+
+// ill is a ledger that takes no records, or no pages.
+type ill struct {
+	ledger.Ledger
+	records, pages bool
+}
+
+func (l *ill) Append(b *ledger.Batch) error {
+	if l.records {
+		return errFull
+	}
+	return l.Ledger.Append(b)
+}
+
+func (l *ill) WritePage(key string, page []byte) error {
+	if l.pages {
+		return errFull
+	}
+	return l.Ledger.WritePage(key, page)
+}
+
+// TestLedgerThatTakesAPart says so, which part it was, and that it works again; what it did not take it gets later.
+func TestLedgerThatTakesAPart(t *testing.T) {
+	for _, op := range []string{"append", "page"} {
+		inWorld(t, nil, func(w *world) {
+			l := &ill{Ledger: w.ledger}
+			w.ledger = l
+			w.restart()
+			two(w)
+			w.want("x_total", "12")
+			l.records, l.pages = op == "append", op == "page"
+			w.wantHand("", w.hand("w2", 100, counter(9, 100)))
+			for range 3 {
+				w.want("fedscrape_ledger_degraded", "1")
+			}
+			if all, of := w.metric("fedscrape_ledger_errors_total"), w.metric("fedscrape_ledger_errors_total", "op", op); all != of || of < 3 {
+				t.Errorf("%v errors, %v of them of op %s", all, of, op)
+			}
+			if n := w.logged("Ledger works again"); n != 0 {
+				t.Errorf("it works again %d times", n)
+			}
+			l.records, l.pages = false, false
+			for range 3 {
+				w.want("x_total", "14")
+			}
+			if n := w.logged("Ledger works again"); n != 1 || w.logged("Ledger has an error") != 1 {
+				t.Errorf("it works again %d times:\n%s", n, w.log)
+			}
+			w.restart()
+			w.tell() // it is known to be gone
+			w.want("x_total", "14")
+			w.wantStates("1:up")
+		})
+	}
+}
+
+// TestWritesAreTimed observes each write once.
+func TestWritesAreTimed(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		for range 5 {
+			w.value("x_total")
+		}
+		families, _ := w.registry.Gather()
+		for _, fam := range families {
+			if fam.GetName() == "fedscrape_ledger_write_duration_seconds" && fam.GetMetric()[0].GetHistogram().GetSampleCount() == 5 {
+				return
+			}
+		}
+		t.Error("five writes are not observed")
+	})
+}
+
+// TestSaveDue saves beside the pages once a minute, where there was a round since.
+func TestSaveDue(t *testing.T) {
+	now := time.Now()
+	f := func(want bool, saved, begun, last time.Duration) {
+		t.Helper()
+		in := &Instance{saved: now.Add(-saved), saveBegun: now.Add(-begun), last: now.Add(-last)}
+		if saved == 0 {
+			in.saved = time.Time{}
+		}
+		if got := in.saveDue(now); got != want {
+			t.Errorf("saved %s ago, begun %s ago, a round %s ago: due %t", saved, begun, last, got)
+		}
+		if want && (in.saveDue(now) || !in.saveDue(now.Add(saveInterval))) {
+			t.Error("not once an interval")
+		}
+	}
+	f(true, 2*time.Minute, 2*time.Minute, time.Minute)
+	f(true, time.Minute, time.Minute, time.Second)
+	f(false, 0, 2*time.Minute, time.Minute)
+	f(false, 59*time.Second, 2*time.Minute, time.Second)
+	f(false, 2*time.Minute, 59*time.Second, time.Second)
+	f(false, 2*time.Minute, 2*time.Minute, 3*time.Minute)
+}
+
+// TestRecordOfOneThatReturned goes with its worker, also where an earlier process wrote it.
+func TestRecordOfOneThatReturned(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.want("x_total", "12")
+		w.refuse("h:2")
+		w.deregister("w2")
+		w.want("x_total", "12")
+		w.restart()
+		w.at("h:2", answer{page: counter(8, 100)})
+		w.register("w2", "h:2")
+		w.tell()
+		w.want("x_total", "13")
+		w.deregister("w2") // it is folded at once when it says goodbye
+		w.wantHand("", w.hand("w2", 100, counter(9, 100)))
+		w.want("x_total", "14")
+		if n := w.keys("/" + memberPrefix); n != 0 {
+			t.Errorf("%d departed workers are in the ledger", n)
+		}
+	})
+}

@@ -88,3 +88,22 @@ func TestMoveBackAfterRetention(t *testing.T) {
 		w.wantAt("8", "8")
 	})
 }
+
+// TestLossOfLongAgo counts a worker whole that nobody knew when the ledger was lost, though nothing tells when it started: the
+// federator was restarted since, and discovery has not answered it yet.
+func TestLossOfLongAgo(t *testing.T) {
+	inTwoInstances(t, func(w *world) {
+		if err := w.ledger.SetAside(errors.New("a test")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		w.restart()
+		w.tell()
+		w.at("h:2", answer{page: counter(9, 0)})
+		w.movable("w2", "h:2", "web1")
+		w.movable("w3", "h:3", "web1")
+		w.at("h:3", answer{page: counter(30, 0)})
+		w.tell()
+		w.want("x_total", "44")
+	})
+}

@@ -307,6 +307,9 @@ func TestInstanceIsForgotten(t *testing.T) {
 func TestSeriesLimitIsSaid(t *testing.T) {
 	inWorld(t, func(j *Job) { j.Merge.SeriesLimit = 3 }, func(w *world) {
 		two(w)
+		if w.want("x_total", "12"); w.logged("series_limit") > 0 {
+			t.Error("said before it is reached")
+		}
 		w.at("h:2", answer{page: counter(7, 100) + "a 1\nb 2\nc 3\n"})
 		for range 3 {
 			w.want("x_total", "12")
