@@ -258,11 +258,12 @@ func TestFirstJobOwnsAnInstance(t *testing.T) {
 func TestConflictsAreLoggedOnce(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		two(w)
-		types := func(n int) (page string) {
+		types := func(n int) string {
+			var page strings.Builder
 			for i := range n {
-				page += fmt.Sprintf("# TYPE t%03d gauge\nt%03d 1\n", i, i)
+				fmt.Fprintf(&page, "# TYPE t%03d gauge\nt%03d 1\n", i, i)
 			}
-			return page
+			return page.String()
 		}
 		w.at("h:1", answer{page: counter(5, 100) + strings.ReplaceAll(types(300), "gauge", "counter")})
 		want := func(conflicts, lines int) {

@@ -94,9 +94,12 @@ func TestAnswersAfterAGoodbye(t *testing.T) {
 			if lives {
 				want, states, departed = "16", "1:up 2:up", 0
 			}
-			if in := w.federator.all()[0]; len(in.departed) != departed {
+			in := w.federator.all()[0]
+			in.mu.Lock()
+			if len(in.departed) != departed {
 				t.Errorf("%+v: %d are kept as departed, want %d", a, len(in.departed), departed)
 			}
+			in.mu.Unlock()
 			w.wantStates(states)
 			w.want("x_total", want)
 		})
