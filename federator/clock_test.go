@@ -105,7 +105,8 @@ func TestDepartedGrowOldOverRestarts(t *testing.T) {
 func TestClockOfASickLedger(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		s := &sick{Ledger: w.ledger}
-		w.ledger = s
+		writes := &counting{Ledger: s}
+		w.ledger = writes
 		w.restart()
 		reading := func() (d time.Duration) {
 			_ = w.ledger.Load(clockKey, func(_ string, value []byte) error { return json.Unmarshal(value, &d) })
@@ -122,7 +123,11 @@ func TestClockOfASickLedger(t *testing.T) {
 			t.Errorf("reading %s", reading())
 		}
 		s.set(nil, 10*time.Minute)
+		writes.appends.Store(0)
 		w.runFor(9 * time.Minute)
+		if n := writes.appends.Load(); n != 1 {
+			t.Errorf("%d writes while one hangs", n)
+		}
 		s.set(nil, 0)
 		w.runFor(4 * time.Minute)
 		if got := reading(); got < 17*time.Minute {

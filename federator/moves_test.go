@@ -363,3 +363,35 @@ func TestAddressIsNoIdentity(t *testing.T) {
 	f(false, 300, 300, "7")
 	f(false, 300, 400, "13")
 }
+
+// TestMoveIsWrittenAtOnce has the ledger know that a worker has left, which no page of the instance waits for; also where a
+// kill had cut the move in two.
+func TestMoveIsWrittenAtOnce(t *testing.T) {
+	const identity = "web2/" + identityPrefix
+	inTwoInstances(t, func(w *world) {
+		s := &sick{Ledger: w.ledger, only: "web2"}
+		w.ledger = s
+		w.restart()
+		w.tell()
+		w.movable("w2", "h:2", "web1")
+		s.set(errFull, 0)
+		w.tell()
+		w.want("x_total", "5")
+		s.set(nil, 0)
+		w.restart()
+		if n := w.keys(identity); n != 0 {
+			t.Fatalf("%d identities before the move", n)
+		}
+		w.tell()
+		synctest.Wait()
+		if n := w.keys(identity); n != 1 {
+			t.Errorf("%d identities after a move that was cut in two", n)
+		}
+		w.movable("w1", "h:1", "web2")
+		w.tell()
+		synctest.Wait()
+		if n := w.keys("web1/" + identityPrefix + "w1"); n != 1 {
+			t.Errorf("%d identities after a move", n)
+		}
+	})
+}
