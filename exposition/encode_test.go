@@ -242,6 +242,17 @@ func BenchmarkReadKnownLines(b *testing.B) {
 			sink.lines = p.Lines()
 		}
 	})
+	b.Run("as others", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		b.ReportAllocs()
+		for b.Loop() {
+			p := NewPage(Text, table, sink, Limits{}, nil)
+			p.Expect(nil, sink)
+			if _, err := p.Write(body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("by text", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()

@@ -283,6 +283,19 @@ func TestLinesThatGrow(t *testing.T) {
 	}
 }
 
+// TestLinesAsOthersHaveThem: what a worker shows first is read by what another one has shown, and is expected from then on.
+func TestLinesAsOthersHaveThem(t *testing.T) {
+	c, table, body := newCollector(), NewTable(100), numbered(Text, 20, "")
+	for i := range 2 {
+		w := newWorker(c, table)
+		for page, diverges := range []bool{true, false} {
+			if _, err := w.page(Text, body, func(n int) int { return n }); err != nil || w.diverged != diverges {
+				t.Errorf("worker %d, page %d: diverged %v, %v", i, page, w.diverged, err)
+			}
+		}
+	}
+}
+
 // TestRepeatedLinesAllocateNothing: neither more lines, nor one more than the last page had, cost an allocation a line.
 func TestRepeatedLinesAllocateNothing(t *testing.T) {
 	measure := func(format Format, lines int, tail string) float64 {

@@ -4,9 +4,8 @@ import "encoding/binary"
 
 // sample reads a line that is not a comment.
 func (p *Page) sample(line []byte) error {
-	e, end := p.expected(line)
-	known := end > 0
-	if !known {
+	k, family, end := p.expected(line)
+	if k == nil {
 		var err error
 		if end, err = seriesEnd(line); err != nil {
 			return err
@@ -16,8 +15,8 @@ func (p *Page) sample(line []byte) error {
 	if err != nil {
 		return err
 	}
-	if known {
-		return p.give(p.repeat.known[e].slot, p.repeat.families[e], p.current, value, timestamp, stamped)
+	if k != nil {
+		return p.give(k.slot, family, p.current, value, timestamp, stamped)
 	}
 	slot, family, of, err := p.lookUp(line[:end])
 	if err != nil {
