@@ -80,6 +80,11 @@ func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
 	return nil
 }
 
+// notOf tells whether another worker than the member has signed.
+func (m *member) notOf(a *speaker) bool {
+	return a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID
+}
+
 // suspect counts a comeback, and says so from the second on.
 func (in *Instance) suspect(m *member, a, back *speaker) error {
 	p := m.port
@@ -90,7 +95,7 @@ func (in *Instance) suspect(m *member, a, back *speaker) error {
 	p.held++
 	what := "counters fall and rise in turn"
 	switch {
-	case a.id != "" && a.id != m.worker.ServiceID:
+	case m.notOf(a):
 		what = fmt.Sprintf("%q and %q answer in turn", m.worker.ServiceID, a.id)
 	case a.start > 0 && a.start != m.start:
 		what = fmt.Sprintf("the start times %.2f and %.2f alternate", m.start, a.start)
@@ -112,7 +117,7 @@ func sharedError(format string, args ...any) error {
 func (in *Instance) trust(m *member, g *ingest, a, back *speaker, now time.Time) {
 	p, shared := m.port, m.port.shared != nil
 	p.sleep()
-	if a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID {
+	if m.notOf(a) {
 		return // checkID knows what to do about another worker
 	}
 	goesOn := back == nil && (a.start == 0 || a.start == m.start) && !in.fold.Gap(g.stage, in.fold.Snapshot(m.inc)).Fell
@@ -146,7 +151,7 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 	if in.replacedHere(m, a) {
 		return a
 	}
-	if len(m.port.former) == 0 || a.id != "" && m.worker.ServiceID != "" && a.id != m.worker.ServiceID {
+	if len(m.port.former) == 0 || m.notOf(a) {
 		return nil
 	}
 	if a.id != "" && a.start > 0 && a.start == m.start {
@@ -187,7 +192,7 @@ func (in *Instance) closer(g *ingest, a, former *speaker, current merge.Gap) boo
 
 // replacedHere tells whether the page is signed by a worker that another one has replaced at this very address.
 func (in *Instance) replacedHere(m *member, a *speaker) bool {
-	if a.id == "" || m.worker.ServiceID == "" || a.id == m.worker.ServiceID {
+	if !m.notOf(a) {
 		return false
 	}
 	for _, id := range in.folded.byKey {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
 )
 
 // process is one of several behind an address.
@@ -78,14 +80,15 @@ func TestSharedPort(t *testing.T) {
 	for name, c := range map[string]struct {
 		starts []float64
 		order  func(round int) int
+		says   string
 	}{
-		"two that show their start":    {[]float64{100, 200}, func(round int) int { return round % 2 }},
-		"three that show their start":  {[]float64{300, 200, 100}, func(round int) int { return round % 3 }},
-		"three by chance":              {[]float64{100, 200, 300}, func(int) int { return chance.IntN(3) }},
-		"two of one fork":              {[]float64{100.01, 100.02}, func(round int) int { return round % 2 }},
-		"two without identity":         {[]float64{0, 0}, func(round int) int { return round % 2 }},
-		"three without identity":       {[]float64{0, 0, 0}, func(round int) int { return round % 3 }},
-		"two that started in one tick": {[]float64{100, 100}, func(round int) int { return round % 2 }},
+		"two that show their start":    {[]float64{100, 200}, func(round int) int { return round % 2 }, "the start times 200.00 and 100.00 alternate"},
+		"three that show their start":  {[]float64{300, 200, 100}, func(round int) int { return round % 3 }, "the start times 100.00 and 300.00 alternate"},
+		"three by chance":              {[]float64{100, 200, 300}, func(int) int { return chance.IntN(3) }, "alternate"},
+		"two of one fork":              {[]float64{100.01, 100.02}, func(round int) int { return round % 2 }, "the start times 100.02 and 100.01 alternate"},
+		"two without identity":         {[]float64{0, 0}, func(round int) int { return round % 2 }, "counters fall and rise in turn"},
+		"three without identity":       {[]float64{0, 0, 0}, func(round int) int { return round % 3 }, "counters fall and rise in turn"},
+		"two that started in one tick": {[]float64{100, 100}, func(round int) int { return round % 2 }, "counters fall and rise in turn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
@@ -98,9 +101,40 @@ func TestSharedPort(t *testing.T) {
 				}
 				w.shared(list, 50, c.order, slowly)
 				w.wantShared("1")
+				if w.logged(c.says) == 0 {
+					t.Errorf("it does not say %q:\n%s", c.says, w.log)
+				}
 				w.want(`fedscrape_workers{state=failed}`, "1")
 			})
 		})
+	}
+}
+
+// TestSharedPortOfSigned has processes of one port sign with the worker's own ID, as forks of one process do, or with any where
+// discovery knows no ID. Their start times tell.
+func TestSharedPortOfSigned(t *testing.T) {
+	for name, ids := range map[string][]string{"the worker's": {"w1", "w1"}, "of nobody known": {"p", "q"}, "one of them not": {"w1", ""}} {
+		for _, last := range []int{0, 1} {
+			t.Run(name, func(t *testing.T) {
+				inWorld(t, nil, func(w *world) {
+					w.register("w1", "a:1", func(d *discovery.Worker) {
+						if ids[0] == "p" {
+							d.ServiceID = ""
+						}
+					})
+					w.register("w2", "good:1")
+					w.tell()
+					list := []*process{{count: 500, start: 100, id: ids[0]}, {count: 400, start: 200, id: ids[1]}}
+					w.shared(list, 20, func(round int) int { return round % 2 }, slowly)
+					w.wantShared("1")
+					if w.logged("the start times 200.00 and 100.00 alternate") == 0 {
+						t.Error(w.log)
+					}
+					w.shared(list, calmAnswers-2-last, func(int) int { return last }, slowly)
+					recovers(w, list, last, last == 0)
+				})
+			})
+		}
 	}
 }
 
@@ -133,6 +167,9 @@ func TestSharedPortRegistered(t *testing.T) {
 				w.shared(list, 50, func(round int) int { return round % 2 }, slowly)
 				w.wantShared("2")
 				w.wantStates("2:failed 9:up")
+				if w.logged(`\"w2\" and \"w1\" answer in turn`) == 0 {
+					t.Error(w.log)
+				}
 			})
 		})
 	}
@@ -150,7 +187,7 @@ func TestSharedPortRecovers(t *testing.T) {
 				list := []*process{{count: 500, start: starts[0]}, {count: 400, start: starts[1]}}
 				w.shared(list, 20, func(round int) int { return round % 2 }, slowly)
 				w.wantShared("1")
-				w.shared(list, calmAnswers-2, func(int) int { return last }, slowly)
+				w.shared(list, calmAnswers-2-last, func(int) int { return last }, slowly)
 				w.wantShared("1")
 				recovers(w, list, last, another)
 			})
@@ -167,6 +204,7 @@ func TestSharedPortRecovers(t *testing.T) {
 func recovers(w *world, list []*process, last int, another bool) {
 	w.t.Helper()
 	before, began, replaced := w.look()
+	stepped := w.logged("the wall clock was set")
 	for rounds := 0; w.states() != "1:up 2:up"; rounds++ {
 		if rounds > 3 {
 			w.t.Fatal("it is not trusted")
@@ -181,7 +219,9 @@ func recovers(w *world, list []*process, last int, another bool) {
 			w.t.Errorf("%v began", b-began)
 		}
 	}
-	stepped := w.logged("the wall clock was set")
+	if n := len(w.federator.all()[0].fold.Incarnations()); n != 2 {
+		w.t.Errorf("%d are counted as there", n)
+	}
 	step := func(p *process, counts bool) {
 		w.t.Helper()
 		p.count += 7
