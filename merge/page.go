@@ -75,8 +75,7 @@ func (f *Fold) appendIncarnation(dst []byte, inc *Incarnation) []byte {
 	}
 	dst = append(dst, inc.encoded...)
 	dst = appendFloats(dst, inc.last)
-	dst = append(dst, inc.offset.bytes()...)
-	return inc.appendGauges(dst)
+	return inc.appendGauges(inc.offset.appendTo(dst))
 }
 
 func appendUntyped(dst []byte, untyped map[Slot]Slot) []byte {

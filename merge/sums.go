@@ -1,5 +1,10 @@
 package merge
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 // sums are sparse totals by slot. Buckets are counts between neighbouring bounds.
 type sums struct {
 	slots  []Slot
@@ -8,17 +13,12 @@ type sums struct {
 	dense  []int32        // the same by slot, for the lower ones
 	top    Slot           // the highest
 
-	encoded []byte // for pages
-	named   int    // bytes of it that say which slots, as they are now; 0: anew
-	same    bool   // all of it holds
+	encoded []byte // which slots, for pages; nil: anew
 }
 
 func (t *sums) add(slot Slot, v float64) { t.addSum(slot, sum{hi: v}) }
 
-func (t *sums) addSum(slot Slot, v sum) {
-	t.values[t.place(slot)].addSum(v)
-	t.same = false
-}
+func (t *sums) addSum(slot Slot, v sum) { t.values[t.place(slot)].addSum(v) }
 
 // find gives one more than where a slot is; 0 where it has no sum.
 func (t *sums) find(slot Slot) int32 {
@@ -34,7 +34,7 @@ func (t *sums) place(slot Slot) int {
 		return int(at - 1)
 	}
 	t.slots, t.values = append(t.slots, slot), append(t.values, sum{})
-	t.named = 0
+	t.encoded = nil
 	t.note(slot, int32(len(t.slots)))
 	return len(t.slots) - 1
 }
@@ -62,23 +62,20 @@ func (t *sums) note(slot Slot, at int32) {
 }
 
 // addAt adds to the sum at a place.
-func (t *sums) addAt(i int, v float64) {
-	t.values[i].add(v)
-	t.same = false
-}
+func (t *sums) addAt(i int, v float64) { t.values[i].add(v) }
 
-// bytes gives the sums for a page: slots, high parts, and what is not 0 of the low ones.
-func (t *sums) bytes() []byte {
-	if t.same {
-		return t.encoded
+// appendTo writes the sums for a page: slots, high parts, and what is not 0 of the low ones.
+func (t *sums) appendTo(dst []byte) []byte {
+	if t.encoded == nil {
+		t.encoded = appendSlots([]byte{}, t.slots)
 	}
-	if t.named == 0 {
-		t.encoded = appendSlots(t.encoded[:0], t.slots)
-		t.named = len(t.encoded)
-	}
-	dst, rests := t.encoded[:t.named], 0
+	dst = append(dst, t.encoded...)
+	at, rests := len(dst), 0
+	dst = append(dst, make([]byte, 8*len(t.values))...)
+	out := dst[at:]
 	for _, v := range t.values {
-		dst = appendFloat(dst, v.hi)
+		binary.LittleEndian.PutUint64(out, math.Float64bits(v.hi))
+		out = out[8:]
 		if v.lo != 0 {
 			rests++
 		}
@@ -89,11 +86,10 @@ func (t *sums) bytes() []byte {
 			dst = appendFloat(appendUint(dst, i), v.lo)
 		}
 	}
-	t.encoded, t.same = dst, true
 	return dst
 }
 
-// sums reads what bytes wrote, of a fold with n slots.
+// sums reads what appendTo wrote, of a fold with n slots.
 func (r *reader) sums(n int) (slots []Slot, values []sum) {
 	slots = r.slots(n)
 	values = make([]sum, len(slots))
