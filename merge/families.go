@@ -69,8 +69,22 @@ func (f *Fold) addPresent(inc *Incarnation) {
 		}
 	}
 	f.addMixed(inc)
-	for i, slot := range inc.offset.slots {
-		f.addBetween(f.target[slot], inc.offset.values[i])
+	f.addOffset(&inc.offset)
+}
+
+// addOffset adds what is kept of series that began anew: buckets between bounds, all else as it is.
+func (f *Fold) addOffset(offset *sums) {
+	total, between, isBucket := f.total, f.betweenNow, f.isBucket
+	for i, slot := range offset.slots {
+		slot = f.target[slot]
+		to := &total[slot]
+		if isBucket[slot] {
+			to = &between[slot]
+		}
+		v := &offset.values[i]
+		if to.add(v.hi); v.lo != 0 {
+			to.add(v.lo)
+		}
 	}
 }
 
@@ -118,15 +132,6 @@ func (f *Fold) addMixed(inc *Incarnation) {
 			f.has[b.slot] = true
 		}
 	}
-}
-
-// addBetween adds what is kept between bounds, for buckets, or as it is.
-func (f *Fold) addBetween(slot Slot, v sum) {
-	if f.isBucket[slot] {
-		f.betweenNow[slot].addSum(v)
-		return
-	}
-	f.total[slot].addSum(v)
 }
 
 // render gives a family as it is shown.
