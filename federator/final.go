@@ -207,7 +207,7 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 		in.replace(m, g, now) // it ends before anybody has seen its new life
 	}
 	if g.samples > 0 {
-		in.fold.Commit(g.stage, now)
+		in.take(g, now)
 	}
 	m.start = final.StartTime
 	in.depart(m, reasonGoodbye, now)

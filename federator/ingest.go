@@ -120,14 +120,20 @@ func (in *Instance) commit(m *member, g *ingest, now time.Time) error {
 		in.noteReplaced(m, was, 0)
 		return err
 	}
-	report := in.fold.Commit(g.stage, now)
+	report := in.take(g, now)
 	was.page = report.Before
 	in.noteReplaced(m, was, report.Falls)
+	return nil
+}
+
+// take commits a page, and counts the resets in it.
+func (in *Instance) take(g *ingest, now time.Time) merge.Report {
+	report := in.fold.Commit(g.stage, now)
 	if report.Resets > 0 {
 		in.counts.resets += report.Resets
 		in.federator.metrics.resets.WithLabelValues(in.job.Name).Add(float64(report.Resets))
 	}
-	return nil
+	return report
 }
 
 // checkWhole refuses once a page that lacks series and did not say where it ends: a worker that is killed while it
