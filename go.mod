@@ -2,8 +2,7 @@ module github.com/fedscrape/fedscrape
 
 go 1.26.7
 
-// facts: consul/api 1.35.0 needs a newer Go than the machines have; prometheus/common 0.73.x needs a module
-// that the module proxy does not serve.
+// consul/api 1.35.0 wants a newer Go; prometheus/common 0.73.x wants a module that could not be had, see docs/decisions.md.
 exclude (
 	github.com/hashicorp/consul/api v1.35.0
 	github.com/prometheus/common v0.73.0

@@ -48,7 +48,7 @@ func check(c *cli.Context) error {
 		for _, w := range cfg.Warnings {
 			_, _ = fmt.Fprintf(c.App.ErrWriter, "%s: warning: %s\n", file, w)
 		}
-		_, _ = fmt.Fprintf(c.App.Writer, "%s: good, %d jobs\n", file, len(cfg.Jobs))
+		_, _ = fmt.Fprintf(c.App.Writer, "%s: good, jobs: %d\n", file, len(cfg.Jobs))
 	}
 	if webFile := c.String("web.config.file"); webFile != "" {
 		webErr := web.Validate(webFile)

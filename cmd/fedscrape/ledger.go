@@ -14,7 +14,7 @@ import (
 func ledgerCommand() *cli.Command {
 	return &cli.Command{
 		Name:   "ledger",
-		Usage:  "work on what departed workers have left",
+		Usage:  "look into the ledger, or let the federator forget an instance",
 		Action: noCommand,
 		Subcommands: []*cli.Command{
 			dumpCommand(), forgetCommand(),
@@ -25,7 +25,7 @@ func ledgerCommand() *cli.Command {
 func forgetCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "forget",
-		Usage: "let the federator forget what departed workers of an instance have left",
+		Usage: "let the federator forget what an instance has counted",
 		Description: `The counters of an instance go on from 0, with what its present workers count now as their base, which Prometheus
 sees as one reset. An instance without a present worker goes as a whole. There is no way back.
 
