@@ -201,7 +201,7 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 		return nil
 	}
 	switch {
-	case in.fold.Silent(m.inc) && m.folded.other(final.StartTime, in.federator.ledger.Lost()):
+	case in.another(m, final.StartTime):
 		in.fold.SetBase(m.inc, false) // another life than the folded one, under the same key: all of it counts
 	case m.start > 0 && !sameStart(m.start, final.StartTime) && in.fold.Fell(g.stage):
 		in.replace(m, g, now) // it ends before anybody has seen its new life

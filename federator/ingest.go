@@ -160,7 +160,7 @@ func (in *Instance) identify(m *member, g *ingest, now time.Time) error {
 	start := g.startTime()
 	in.takeOver(m, g, start, now)
 	switch {
-	case in.fold.Silent(m.inc) && m.folded.other(start, in.federator.ledger.Lost()):
+	case in.another(m, start):
 		in.fold.SetBase(m.inc, false) // another process than the folded one, under the same key
 		m.folded = identity{}
 	case m.start > 0 && start > 0 && !sameStart(m.start, start):

@@ -28,3 +28,8 @@ func (f *Federator) lostAtOpening() bool {
 
 // lossWindow is how long before the federator counts as started a ledger may have been lost by it.
 const lossWindow = time.Minute
+
+// another tells whether a worker's first page is of another process than the one that was counted before.
+func (in *Instance) another(m *member, start float64) bool {
+	return m.folded != (identity{}) && in.fold.Silent(m.inc) && m.folded.other(start, in.federator.ledger.Lost())
+}
