@@ -85,11 +85,7 @@ func TestUnsureListDepartsNobody(t *testing.T) {
 
 func TestReturn(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		w.wantStates("1:up")
 		time.Sleep(30 * time.Minute) // within retention
 		w.at("h:3", answer{page: counter(9, 100)})
@@ -113,11 +109,7 @@ func TestReturn(t *testing.T) {
 // TestFoldedKeyWithAnotherProcess brings a folded key back with another start time: all of it counts.
 func TestFoldedKeyWithAnotherProcess(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		time.Sleep(2 * time.Hour)
 		w.want("x_total", "12")
 		w.at("h:2", answer{page: counter(4, 5000)})
@@ -218,11 +210,7 @@ func TestOneWorkerIDTwice(t *testing.T) {
 
 func TestReloadKeepsInstances(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		again := *w.job
 		again.Merge.WorkerLabel = "pid"
 		w.federator.Apply([]*Job{&again})

@@ -56,11 +56,7 @@ func TestFinalOfABase(t *testing.T) {
 // left of it.
 func TestFinalOfADepartedIsKnown(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		w.wantHand("", w.hand("w2", 100, counter(9, 100)))
 		w.want("x_total", "14")
 		w.register("w2", "h:2")

@@ -117,11 +117,7 @@ func TestFinalRacesAScrape(t *testing.T) {
 // TestFinalOfADeparted hands in after the registration went and the port was found closed.
 func TestFinalOfADeparted(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		w.wantStates("1:up")
 		w.wantHand("", w.hand("w2", 100, counter(9, 100)))
 		w.want("x_total", "14")

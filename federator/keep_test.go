@@ -98,11 +98,7 @@ func TestRecordsHaveTheirTime(t *testing.T) {
 // TestReturnBeforeAKill kills the federator when its records know that a worker is back, and no page does.
 func TestReturnBeforeAKill(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		w.at("h:2", answer{page: counter(9, 100)})
 		w.register("w2", "h:2")
 		w.tell()
@@ -214,11 +210,7 @@ func TestSaveDue(t *testing.T) {
 // TestRecordOfOneThatReturned goes with its worker, also where an earlier process wrote it.
 func TestRecordOfOneThatReturned(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		two(w)
-		w.want("x_total", "12")
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.want("x_total", "12")
+		oneDeparted(w)
 		w.restart()
 		w.at("h:2", answer{page: counter(8, 100)})
 		w.register("w2", "h:2")

@@ -69,14 +69,7 @@ func baseAfterALoss(t *testing.T, when string, until func(w *world)) {
 // TestMoveBackAfterRetention moves a worker that departed for so long that it is folded, and back.
 func TestMoveBackAfterRetention(t *testing.T) {
 	inTwoInstances(t, func(w *world) {
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.wantAt("5", "7")
-		time.Sleep(2 * time.Hour)
-		w.wantAt("5", "7")
-		w.at("h:2", answer{page: counter(7, 200)})
-		w.movable("w2", "h:2", "web1")
-		w.tell()
+		movesAfterRetention(w)
 		w.wantAt("5", "7")
 		time.Sleep(time.Second)
 		w.at("h:2", answer{page: counter(3, 9000)}) // its new life

@@ -23,6 +23,18 @@ func (w *world) wantAt(web1, web2 string) {
 	}
 }
 
+// movesAfterRetention moves w2 from web2 to web1 when it was away for so long that it is folded.
+func movesAfterRetention(w *world) {
+	w.refuse("h:2")
+	w.deregister("w2")
+	w.wantAt("5", "7")
+	time.Sleep(2 * time.Hour)
+	w.wantAt("5", "7")
+	w.at("h:2", answer{page: counter(7, 200)})
+	w.movable("w2", "h:2", "web1")
+	w.tell()
+}
+
 // movable registers a worker with an instance.
 func (w *world) movable(key, address, instance string) {
 	w.register(key, address, func(d *discovery.Worker) { d.Instance = instance })
@@ -98,16 +110,7 @@ func TestMoveToAnotherInstance(t *testing.T) {
 		w.movable("w2", "h:2", "web1")
 		w.tell()
 	})
-	f("cut off for long", func(w *world) {
-		w.refuse("h:2")
-		w.deregister("w2")
-		w.wantAt("5", "7")
-		time.Sleep(2 * time.Hour)
-		w.wantAt("5", "7")
-		w.at("h:2", answer{page: counter(7, 200)})
-		w.movable("w2", "h:2", "web1")
-		w.tell()
-	})
+	f("cut off for long", movesAfterRetention)
 	f("listed twice for a moment", func(w *world) {
 		twice := w.workers["w2"]
 		twice.Instance = "web2"

@@ -21,6 +21,15 @@ func two(w *world) {
 	w.tell()
 }
 
+// oneDeparted is two of which w2 is gone, and what it counted stays.
+func oneDeparted(w *world) {
+	two(w)
+	w.want("x_total", "12")
+	w.refuse("h:2")
+	w.deregister("w2")
+	w.want("x_total", "12")
+}
+
 func TestSum(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		two(w)
