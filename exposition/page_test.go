@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ func (c *collector) Slot(id SeriesID) Slot {
 	if !ok {
 		slot = Slot(len(c.ids))
 		c.slots[key] = slot
+		id.Labels = slices.Clone(id.Labels)
 		c.ids = append(c.ids, id)
 	}
 	return slot

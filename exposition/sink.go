@@ -9,7 +9,7 @@ const NoSlot Slot = -1
 // Sink takes what a Page reads. Its methods are called from the goroutine that feeds the page, in the page's order.
 type Sink interface {
 	// Slot gives the slot of a series that the table does not know. The same SeriesID has the same slot for as long
-	// as the table lives. It may be called by several pages at once.
+	// as the table lives. It may be called by several pages at once, and must not keep id.Labels, which are the page's.
 	Slot(id SeriesID) Slot
 	// Sample is one line. The timestamp is in milliseconds, valid where hasTimestamp says so.
 	Sample(slot Slot, value float64, timestamp int64, hasTimestamp bool)
@@ -27,5 +27,5 @@ type Limits struct {
 }
 
 // RelabelFunc rewrites a sample's own name and labels (le and quantile included) when its line is first seen; false
-// leaves the line out.
+// leaves the line out. The labels that it gives are read before it is called again.
 type RelabelFunc func(name string, labels Labels) (string, Labels, bool)

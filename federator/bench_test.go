@@ -87,7 +87,7 @@ func BenchmarkRound(b *testing.B) {
 	}{{"unchanged", 0}, {"growing", 1}} {
 		b.Run(c.name, func(b *testing.B) {
 			p := newPages(32, 2000, rounds)
-			in := benchInstance(b, p)
+			in := benchInstance(b, p, relabel.NewMetric(nil))
 			ctx := b.Context()
 			encode := func(page *Page) {
 				if err := exposition.Encode(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
@@ -108,7 +108,7 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
-func benchInstance(b *testing.B, p *pagesOf) *Instance {
+func benchInstance(b *testing.B, p *pagesOf, rules *relabel.Metric) *Instance {
 	b.Helper()
 	disk, err := ledger.Open(b.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -118,7 +118,7 @@ func benchInstance(b *testing.B, p *pagesOf) *Instance {
 	options := merge.NewOptions()
 	options.DefaultGaugeMode = merge.ModeLiveSum
 	job := &Job{
-		Name: "webapp", Merge: options, Fetcher: p, ScrapeTimeout: 10 * time.Second, SweepInterval: time.Hour, Metric: relabel.NewMetric(nil),
+		Name: "webapp", Merge: options, Fetcher: p, ScrapeTimeout: 10 * time.Second, SweepInterval: time.Hour, Metric: rules,
 	}
 	f := New(Options{Logger: slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil)), Registerer: prometheus.NewRegistry(), Ledger: disk})
 	b.Cleanup(f.Close)

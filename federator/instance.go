@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -137,7 +136,7 @@ func (in *Instance) setJob(job *Job) {
 	if in.job == job {
 		return
 	}
-	if !reflect.DeepEqual(in.job.Metric, job.Metric) {
+	if !in.job.Metric.Same(job.Metric) {
 		in.fold.Relabeled()
 	}
 	in.job = job

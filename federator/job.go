@@ -42,24 +42,26 @@ func (j *Job) relabelFunc() exposition.RelabelFunc {
 	if j.Metric == nil || j.Metric.Empty() {
 		return nil
 	}
+	var list []labels.Label // both are the page's, and used again for each series
+	var out exposition.Labels
 	return func(name string, in exposition.Labels) (string, exposition.Labels, bool) {
-		list := make([]labels.Label, 0, len(in)+1)
+		list = append(list[:0], labels.Label{Name: model.MetricNameLabel, Value: name})
 		for _, l := range in {
-			list = append(list, labels.Label{Name: l.Name, Value: l.Value})
+			list = append(list, labels.Label(l))
 		}
-		out, keep := j.Metric.Apply(name, labels.New(list...))
-		if !keep {
+		var keep bool
+		if list, keep = j.Metric.Apply(list); !keep {
 			return "", nil, false
 		}
-		result := make(exposition.Labels, 0, len(in))
-		out.Range(func(l labels.Label) {
+		out = out[:0]
+		for _, l := range list {
 			if l.Name == model.MetricNameLabel {
 				name = l.Value
-				return
+			} else {
+				out = append(out, exposition.Label(l))
 			}
-			result = append(result, exposition.Label{Name: l.Name, Value: l.Value})
-		})
-		return name, result, true
+		}
+		return name, out, true
 	}
 }
 

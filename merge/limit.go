@@ -43,7 +43,7 @@ func (f *Fold) newSeries(id exposition.SeriesID) *series {
 	if s := v.byLabels[key]; s != nil {
 		return s
 	}
-	s := newSeries(v, id.Labels)
+	s := newSeries(v, slices.Clone(id.Labels))
 	s.since = f.asOf
 	v.byLabels[key] = s
 	v.series = append(v.series, s)
