@@ -128,7 +128,12 @@ func (p *Page) helpText(text []byte) string {
 
 // keepText keeps a text as one copy for all pages.
 func (p *Page) keepText(text []byte) string {
-	p.table.mu.RUnlock()
-	defer p.table.mu.RLock()
+	if len(text) == 0 {
+		return ""
+	}
+	if s, ok := p.table.texts[string(text)]; ok {
+		return s
+	}
+	p.holdAlone()
 	return p.table.intern(text)
 }

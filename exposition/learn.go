@@ -28,10 +28,14 @@ func (p *Page) learnSeries(name string, labels Labels, c context) (Slot, string,
 	}
 	// Another page's declarations may give a line that stands elsewhere another meaning. What the sink refuses today it
 	// may take tomorrow; what is relabeled away is away.
-	if of == p.current && (slot != NoSlot || !keep) {
+	switch {
+	case of == p.current && (slot != NoSlot || !keep):
+		p.holdAlone()
 		p.note(p.table.learn(p.key, c, slot, family))
-	} else if slot != NoSlot {
+	case slot != NoSlot:
 		p.note(0, false)
+	case keep:
+		p.holding.refused = true
 	}
 	return slot, family, of, nil
 }

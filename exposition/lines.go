@@ -206,7 +206,7 @@ func (p *Page) idle(line []byte) bool {
 	return len(line) == 0 || line[0] == '#' && !saysSomething(line)
 }
 
-// diverge goes over to reading in full: what the comments so far have declared is read again. The table is read-locked.
+// diverge goes over to reading in full: what the comments so far have declared is read again. The table is held.
 func (p *Page) diverge() {
 	r := &p.repeat
 	r.same = false

@@ -13,6 +13,7 @@ type Page struct {
 	limits  Limits
 	relabel RelabelFunc
 
+	holding  holding
 	repeat   repeat
 	messages messages
 
@@ -43,8 +44,8 @@ func (p *Page) Write(piece []byte) (int, error) {
 		return p.writeMessages(piece)
 	}
 	n := len(piece)
-	p.table.mu.RLock()
-	defer p.table.mu.RUnlock()
+	p.hold()
+	defer p.letGo()
 	for len(piece) > 0 {
 		if p.repeat.same && len(p.rest) == 0 {
 			if piece = piece[p.whole(piece):]; len(piece) == 0 {
@@ -95,9 +96,9 @@ func (p *Page) Close(lengthTold bool) error {
 			p.line++
 			return p.fail(errCut, p.rest)
 		}
-		p.table.mu.RLock()
+		p.hold()
 		err := p.take(p.rest)
-		p.table.mu.RUnlock()
+		p.letGo()
 		p.rest = nil
 		if err != nil {
 			return err
@@ -116,9 +117,9 @@ func (p *Page) end() {
 		return
 	}
 	if p.repeat.next < len(p.repeat.entries) {
-		p.table.mu.RLock()
+		p.hold()
 		p.diverge()
-		p.table.mu.RUnlock()
+		p.letGo()
 		return
 	}
 	p.flush()
@@ -129,8 +130,9 @@ func (p *Page) fail(err error, line []byte) error {
 	return p.err
 }
 
-// take reads one line, without its end. The table is read-locked.
+// take reads one line, without its end. The table is held.
 func (p *Page) take(line []byte) error {
+	p.calmDown()
 	if p.repeat.same {
 		if p.repeats(line) {
 			return nil
@@ -190,9 +192,8 @@ func (p *Page) readComment(raw, line []byte) error {
 		return nil
 	}
 	if _, ok := p.recall(commentContext, raw); !ok {
-		p.table.mu.RUnlock()
+		p.holdAlone()
 		p.note(p.table.learn(p.key, commentContext, slot, ""))
-		p.table.mu.RLock()
 	}
 	return nil
 }

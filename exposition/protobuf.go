@@ -46,8 +46,8 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 func (p *Page) writeMessages(piece []byte) (int, error) {
 	n := len(piece)
 	p.standAlone()
-	p.table.mu.RLock()
-	defer p.table.mu.RUnlock()
+	p.hold()
+	defer p.letGo()
 	for len(piece) > 0 {
 		var err error
 		if p.messages.known {

@@ -192,7 +192,11 @@ func (p *Page) part(s *metric, part Part, bound, value float64) error {
 	}
 	p.key[contextBytes] = byte(part)
 	binary.LittleEndian.PutUint64(p.key[contextBytes+1:], math.Float64bits(bound))
-	if e, ok := p.table.lines[string(p.key)]; ok {
+	e, ok := p.table.lines[string(p.key)]
+	if !ok && p.alone() {
+		e, ok = p.table.lines[string(p.key)]
+	}
+	if ok {
 		k := &p.table.known[e]
 		return p.give(k.slot, p.table.families[e], s.of, value, s.timestamp, s.stamped)
 	}
@@ -216,8 +220,6 @@ func (p *Page) learnPart(d *declared, part Part, bound float64) (Slot, string, *
 		labels = append(labels, Label{"quantile", string(AppendBound(nil, bound))})
 	default:
 	}
-	p.table.mu.RUnlock()
-	defer p.table.mu.RLock()
 	return p.learnSeries(d.name+d.suffix(part), labels, d.context)
 }
 

@@ -78,11 +78,13 @@ func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped boo
 // the sink knows it; and the declaration that the line belongs to, nil where it has none.
 func (p *Page) lookUp(text []byte) (Slot, string, *declared, error) {
 	c := p.context()
-	if e, ok := p.recall(c, text); ok {
+	e, ok := p.recall(c, text)
+	if !ok && p.alone() {
+		e, ok = p.recall(c, text)
+	}
+	if ok {
 		return p.table.known[e].slot, p.table.families[e], p.current, nil
 	}
-	p.table.mu.RUnlock()
-	defer p.table.mu.RLock()
 	return p.learn(text, c)
 }
 
@@ -112,9 +114,11 @@ func (p *Page) context() context {
 			p.key = append(p.key, byte(d.start.Type))
 			p.key = appendString(p.key, d.start.Family)
 		}
-		p.table.mu.RUnlock()
-		d.context = p.table.context(p.key)
-		p.table.mu.RLock()
+		var ok bool
+		if d.context, ok = p.table.contexts[string(p.key)]; !ok {
+			p.holdAlone()
+			d.context = p.table.context(p.key)
+		}
 	}
 	return d.context
 }

@@ -80,10 +80,9 @@ func (t *Table) admit(entries, length int) bool {
 	return true
 }
 
-// learn remembers a line; false where it is too long. key is the caller's buffer.
+// learn remembers a line; false where it is too long. key is the caller's buffer. Like all that changes the table it is for
+// a page that holds it alone.
 func (t *Table) learn(key []byte, c context, slot Slot, family string) (entry, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if e, ok := t.lines[string(key)]; ok {
 		return e, true
 	}
@@ -117,14 +116,6 @@ func (t *Table) add(k known, family string) entry {
 
 // context numbers a family declaration.
 func (t *Table) context(declaration []byte) context {
-	t.mu.RLock()
-	c, ok := t.contexts[string(declaration)]
-	t.mu.RUnlock()
-	if ok {
-		return c
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if c, ok := t.contexts[string(declaration)]; ok {
 		return c
 	}
@@ -137,21 +128,10 @@ func (t *Table) context(declaration []byte) context {
 
 // intern gives one copy of a text that many pages repeat.
 func (t *Table) intern(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	t.mu.RLock()
-	s, ok := t.texts[string(b)]
-	t.mu.RUnlock()
-	if ok {
-		return s
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if s, ok := t.texts[string(b)]; ok {
 		return s
 	}
-	s = string(b)
+	s := string(b)
 	if t.admit(len(t.texts), len(b)) {
 		t.texts[s] = s
 	}

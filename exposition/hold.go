@@ -1,0 +1,52 @@
+package exposition
+
+// holding is how a page holds its table's lock while it reads a piece: with others, or alone as long as there are lines to
+// learn. Of workers that are asked for the first time, all at once, so one learns a line, and the others find it. A lock
+// taken for each line would wait each time for all who read.
+type holding struct {
+	alone bool
+	known int // lines in a row that did not have to be learnt
+	// refused says that the sink has refused a line, as it will again in the next page: such lines are read in full
+	// without keeping others from reading.
+	refused bool
+}
+
+// calmLines is after how many known lines a page lets others read.
+const calmLines = 32
+
+func (p *Page) hold() { p.table.mu.RLock() }
+
+func (p *Page) letGo() {
+	if p.holding.alone {
+		p.holding.alone = false
+		p.table.mu.Unlock()
+		return
+	}
+	p.table.mu.RUnlock()
+}
+
+// alone is for what has to be learnt. It tells whether another page may have learnt it meanwhile.
+func (p *Page) alone() bool { return !p.holding.refused && p.holdAlone() }
+
+// holdAlone makes the table this page's own until calmDown or letGo. It tells whether others may have changed it meanwhile.
+func (p *Page) holdAlone() bool {
+	p.holding.known = 0
+	if p.holding.alone {
+		return false
+	}
+	p.table.mu.RUnlock()
+	p.table.mu.Lock()
+	p.holding.alone = true
+	return true
+}
+
+// calmDown shares the table again where lines have been known for a while.
+func (p *Page) calmDown() {
+	if !p.holding.alone {
+		return
+	}
+	if p.holding.known++; p.holding.known > calmLines {
+		p.letGo()
+		p.hold()
+	}
+}

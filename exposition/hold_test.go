@@ -1,0 +1,133 @@
+package exposition
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// counting is a Sink that counts how often it is asked for a slot, and notes samples that got another line's.
+type counting struct {
+	mu    sync.Mutex
+	slots map[string]Slot
+	lines []string // by slot, the value that its lines have
+	asked int
+	wrong int
+	read  int
+}
+
+func (c *counting) Slot(id SeriesID) Slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	key := string(AppendKey(nil, id))
+	slot, ok := c.slots[key]
+	if !ok {
+		slot = Slot(len(c.lines))
+		c.slots[key] = slot
+		c.lines = append(c.lines, id.Labels[0].Value)
+	}
+	return slot
+}
+
+func (c *counting) Sample(slot Slot, value float64, _ int64, _ bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read++
+	if c.lines[slot] != fmt.Sprint(value) {
+		c.wrong++
+	}
+}
+
+func (*counting) Meta(string, Type, string, string) {}
+
+// Workers that are asked for the first time, all at once, each with its own order of lines: one reads a line in full, the
+// others find it.
+func TestWorkersLearnEachLineOnce(t *testing.T) {
+	const workers, families, children = 16, 20, 100
+	table, sink := NewTable(1<<20), &counting{slots: map[string]Slot{}}
+	var group sync.WaitGroup
+	for w := range workers {
+		var page strings.Builder
+		r := rand.New(rand.NewPCG(uint64(w), 1))
+		for _, f := range r.Perm(families) {
+			fmt.Fprintf(&page, "# HELP x%d_total help\n# TYPE x%d_total counter\n", f, f)
+			for _, i := range r.Perm(children) {
+				fmt.Fprintf(&page, "x%d_total{i=\"%d\"} %d\n", f, i, i)
+			}
+		}
+		group.Go(func() {
+			p := NewPage(Text, table, sink, Limits{}, nil)
+			for rest := []byte(page.String()); len(rest) > 0; {
+				n := min(1000, len(rest))
+				if _, err := p.Write(rest[:n]); err != nil {
+					t.Error(err)
+				}
+				rest = rest[n:]
+			}
+			if err := p.Close(true); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if sink.asked != families*children || sink.read != workers*families*children || sink.wrong > 0 {
+		t.Errorf("%d lines are read in full, %d in all, %d as another line", sink.asked, sink.read, sink.wrong)
+	}
+}
+
+// refusing is a Sink that takes nothing, and counts when it is asked while nobody else could read.
+type refusing struct {
+	table        *Table
+	asked, alone int
+}
+
+func (r *refusing) Slot(SeriesID) Slot {
+	r.asked++
+	if r.table.mu.TryRLock() {
+		r.table.mu.RUnlock()
+	} else {
+		r.alone++
+	}
+	return NoSlot
+}
+func (*refusing) Sample(Slot, float64, int64, bool) {}
+func (*refusing) Meta(string, Type, string, string) {}
+
+// A worker whose lines are refused, in each page again, keeps the others from reading for a few of them only.
+func TestRefusedLinesLetOthersRead(t *testing.T) {
+	table := NewTable(1000)
+	sink := &refusing{table: table}
+	var page strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&page, "x{i=\"%d\"} 1\n", i)
+	}
+	if err := readPage(Text, table, sink, page.String(), true); err != nil {
+		t.Fatal(err)
+	}
+	if sink.asked != 500 || sink.alone == 0 || sink.alone > calmLines+1 {
+		t.Errorf("asked %d times, %d of them alone", sink.asked, sink.alone)
+	}
+}
+
+// A page that has learnt its lines holds the table with others again.
+func TestKnownLinesLetOthersRead(t *testing.T) {
+	table, sink := NewTable(1000), newCollector()
+	p := NewPage(Text, table, sink, Limits{}, nil)
+	p.hold()
+	for i := range 10 + calmLines + 1 {
+		if err := p.take(fmt.Appendf(nil, "x{i=\"%d\"} 1", min(i, 9))); err != nil {
+			t.Fatal(err)
+		}
+		if want := i < 10+calmLines; p.holding.alone != want {
+			t.Fatalf("line %d: alone is %v", i, p.holding.alone)
+		}
+	}
+	p.letGo()
+	if !table.mu.TryLock() {
+		t.Fatal("the table is held after the page")
+	}
+	table.mu.Unlock()
+}
