@@ -196,6 +196,7 @@ func (p *Page) repeatSample(k *known, rest []byte) bool {
 		if stamped {
 			p.repeat.sink.Stamp(k.slot, timestamp)
 		}
+		p.giveExemplar()
 	}
 	return true
 }

@@ -3,6 +3,7 @@ package exposition
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -54,11 +55,14 @@ type told struct {
 	values []uint64
 	stamps map[Slot]int64
 	metas  []string
+
+	exemplars map[int]string
 }
 
 // page reads one more page, in pieces.
 func (w *worker) page(format Format, body []byte, cut func(int) int) (told, error) {
 	w.at, w.values, w.stamps, w.collector.metas, w.diverged = nil, nil, map[Slot]int64{}, nil, false
+	w.collector.exemplars = nil
 	p := NewPage(format, w.table, w, Limits{}, nil)
 	p.Expect(w.lines, w)
 	for len(body) > 0 {
@@ -81,12 +85,12 @@ func (w *worker) page(format Format, body []byte, cut func(int) int) (told, erro
 	if w.lines != nil && w.lines.Samples() != len(w.at) {
 		panic(fmt.Sprintf("lines have %d samples, the page %d", w.lines.Samples(), len(w.at)))
 	}
-	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas}, nil
+	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas, w.collector.exemplars}, nil
 }
 
 // plain reads the page without any expectation.
 func plain(c *collector, format Format, body []byte) (told, error) {
-	c.at, c.vals, c.times, c.metas, c.lines = nil, nil, nil, nil, nil
+	c.at, c.vals, c.times, c.metas, c.lines, c.exemplars = nil, nil, nil, nil, nil, nil
 	if err := readPage(format, NewTable(10_000), c, string(body), true); err != nil {
 		return told{}, err
 	}
@@ -96,7 +100,7 @@ func plain(c *collector, format Format, body []byte) (told, error) {
 			stamps[c.at[i]] = ms
 		}
 	}
-	return told{c.at, bitsOf(c.vals), stamps, c.metas}, nil
+	return told{c.at, bitsOf(c.vals), stamps, c.metas, c.exemplars}, nil
 }
 
 func bitsOf(values []float64) []uint64 {
@@ -117,6 +121,8 @@ func (a told) differs(b told) string {
 		return fmt.Sprintf("metas %q, plain %q", a.metas, b.metas)
 	case fmt.Sprint(a.stamps) != fmt.Sprint(b.stamps):
 		return fmt.Sprintf("timestamps %v, plain %v", a.stamps, b.stamps)
+	case !maps.Equal(a.exemplars, b.exemplars):
+		return fmt.Sprintf("exemplars %v, plain %v", a.exemplars, b.exemplars)
 	}
 	return ""
 }
@@ -177,11 +183,15 @@ func mutate(r *rand.Rand, format Format, lines []string) []string {
 				lines[i] += " " + strconv.Itoa(r.IntN(1000))
 			}
 			if format == OpenMetrics && r.IntN(6) == 0 {
-				lines[i] += " # {trace_id=\"abc\"} 0.25 1.5"
+				lines[i] += someExemplars[r.IntN(len(someExemplars))]
 			}
 		}
 	}
 	return lines
+}
+
+var someExemplars = []string{
+	" # {trace_id=\"abc\"} 0.25 1.5", " # {} NaN", " # {a=\"b\",c=\"\\\\ } # {\"} 7", " # {a=\"1\",a=\"2\"} 1", " # {long=\"" + strings.Repeat("l", 130) + "\"} 1",
 }
 
 var someLines = []string{
@@ -311,14 +321,23 @@ func TestRepeatedLinesAllocateNothing(t *testing.T) {
 		}
 		read(body)
 		at := bytes.LastIndex(body, []byte("x_total"))
-		read(slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 1\n"), body[at:]))
-		read(slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 1\n"), body[at:]))
-		return testing.AllocsPerRun(10, func() { read(slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 2\n"), body[at:])) })
+		inserted := slices.Concat(body[:at], []byte("x_total{a=\"inserted\"} 1"+tail+"\n"), body[at:])
+		read(inserted)
+		sink.exemplars = 0
+		read(inserted)
+		if want := bytes.Count(inserted, []byte(" # {")); sink.exemplars != want {
+			t.Errorf("%d exemplars, want %d", sink.exemplars, want)
+		}
+		return testing.AllocsPerRun(10, func() {
+			read(inserted)
+			read(inserted)
+			read(body) // lacks a line, and the next one has it again
+		})
 	}
 	for _, c := range []struct {
 		format Format
 		tail   string
-	}{{Text, ""}, {Text, " 1234567"}, {OpenMetrics, ""}, {OpenMetrics, " 1.5 # {trace_id=\"abc\"} 0.25 1.5"}} {
+	}{{Text, ""}, {Text, " 1234567"}, {OpenMetrics, ""}, {OpenMetrics, " 1.5 # {trace_id=\"abc\"} 0.25 1.5"}, {OpenMetrics, " # {trace_id=\"abc\",span_id=\"\\\\d\"} 0.25"}} {
 		few, many := measure(c.format, 10, c.tail), measure(c.format, 2000, c.tail)
 		if many > few {
 			t.Errorf("format %d, %q: 10 lines allocate %v times, 2000 lines %v times", c.format, c.tail, few, many)

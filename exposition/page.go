@@ -13,9 +13,13 @@ type Page struct {
 	limits  Limits
 	relabel RelabelFunc
 
-	holding  holding
-	repeat   repeat
-	messages messages
+	holding   holding
+	repeat    repeat
+	messages  messages
+	exemplars ExemplarSink // nil: nobody wants them
+	exemplar  RawExemplar  // of the line that is read; no labels: it has none
+	// exemplarText is room for the labels of those in protobuf.
+	exemplarText []byte
 
 	families map[string]*declared
 	current  *declared
@@ -29,7 +33,8 @@ type Page struct {
 
 // NewPage begins a page. relabel may be nil.
 func NewPage(format Format, table *Table, sink Sink, limits Limits, relabel RelabelFunc) *Page {
-	return &Page{format: format, table: table, sink: sink, limits: limits, relabel: relabel}
+	exemplars, _ := sink.(ExemplarSink)
+	return &Page{format: format, table: table, sink: sink, exemplars: exemplars, limits: limits, relabel: relabel}
 }
 
 // Samples is how many samples the page has so far.

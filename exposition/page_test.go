@@ -20,6 +20,9 @@ type collector struct {
 	times []int64 // of each line; -1 where there is none
 	at    []Slot
 	vals  []float64
+
+	exemplars map[int]string // by sample of the page: as Exemplar had it
+	copies    map[int]*Exemplar
 }
 
 func newCollector() *collector { return &collector{slots: map[string]Slot{}} }
@@ -72,6 +75,30 @@ func (c *collector) Meta(family string, typ Type, help, unit string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.metas = append(c.metas, fmt.Sprintf("%s %s %q %q", family, typ, help, unit))
+}
+
+func (c *collector) Exemplar(at int, x RawExemplar) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.exemplars == nil {
+		c.exemplars, c.copies = map[int]string{}, map[int]*Exemplar{}
+	}
+	var labels []string
+	for i := 1; x.Labels[i] != '}'; {
+		name, value, next := cutLabel(x.Labels, i)
+		labels = append(labels, fmt.Sprintf("%q=%q", name, value))
+		i = next
+	}
+	slices.Sort(labels)
+	c.exemplars[at] += exemplarText(labels, x.Value, int64(x.Timestamp*1000)) // one that comes twice is seen
+	c.copies[at] = x.Copy()
+}
+
+func exemplarText(labels []string, value float64, ms int64) string {
+	if math.IsNaN(value) {
+		value = math.NaN() // every NaN is one
+	}
+	return fmt.Sprintf(" # %q %x %d", labels, bitsOf([]float64{value}), ms)
 }
 
 // readPage reads a whole page.
@@ -331,6 +358,9 @@ func TestKnownLinesAllocateNothing(t *testing.T) {
 			}
 		}
 		read()
+		if want := strings.Count(b.String(), " # {"); sink.exemplars != want {
+			t.Errorf("%d exemplars, want %d", sink.exemplars, want)
+		}
 		return testing.AllocsPerRun(10, read)
 	}
 	for _, c := range []struct {
@@ -345,7 +375,10 @@ func TestKnownLinesAllocateNothing(t *testing.T) {
 }
 
 // discard is a Sink that keeps nothing but slots.
-type discard struct{ slots map[string]Slot }
+type discard struct {
+	slots     map[string]Slot
+	exemplars int
+}
 
 func (d *discard) Slot(id SeriesID) Slot {
 	key := string(AppendKey(nil, id))
@@ -358,6 +391,7 @@ func (d *discard) Slot(id SeriesID) Slot {
 }
 func (*discard) Sample(Slot, float64, int64, bool) {}
 func (*discard) Meta(string, Type, string, string) {}
+func (d *discard) Exemplar(int, RawExemplar)       { d.exemplars++ }
 
 func TestSniff(t *testing.T) {
 	for body, want := range map[string]Format{

@@ -202,8 +202,11 @@ var (
 	}
 	labelKinds    = []protowire.Type{anyKind, protowire.BytesType, protowire.BytesType}
 	valueKinds    = []protowire.Type{anyKind, protowire.Fixed64Type}
+	counterKinds  = []protowire.Type{anyKind, protowire.Fixed64Type, protowire.BytesType}
+	exemplarKinds = []protowire.Type{anyKind, protowire.BytesType, protowire.Fixed64Type, protowire.BytesType}
+	timeKinds     = []protowire.Type{anyKind, protowire.VarintType, protowire.VarintType}
 	quantileKinds = []protowire.Type{anyKind, protowire.Fixed64Type, protowire.Fixed64Type}
-	bucketKinds   = []protowire.Type{anyKind, protowire.VarintType, protowire.Fixed64Type, anyKind, protowire.Fixed64Type}
+	bucketKinds   = []protowire.Type{anyKind, protowire.VarintType, protowire.Fixed64Type, protowire.BytesType, protowire.Fixed64Type}
 	summaryKinds  = []protowire.Type{anyKind, protowire.VarintType, protowire.Fixed64Type, protowire.BytesType}
 	histKinds     = append(summaryKinds[:4:4], protowire.Fixed64Type)
 )

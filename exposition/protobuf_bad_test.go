@@ -122,7 +122,7 @@ func TestProtobufBitsAreJudged(t *testing.T) {
 	for i := 0; i < 8*len(page); i += 67 {
 		flipped++
 		page[i/8] ^= 1 << (i % 8)
-		c.lines, c.metas, c.at, c.vals, c.times = nil, nil, nil, nil, nil
+		c.lines, c.metas, c.at, c.vals, c.times, c.exemplars = nil, nil, nil, nil, nil, nil
 		ours := readPage(Protobuf, table, c, string(page), true)
 		if want, theirs := protoOpinion(bytes.Clone(page)); ours != nil {
 			refusals++

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // dice makes choices from bytes, so that a fuzzer can change each of them; at their end it chooses the first.
@@ -76,7 +77,7 @@ func (d *dice) fill(m *dto.Metric, typ dto.MetricType) {
 	case dto.MetricType_COUNTER:
 		m.Counter = &dto.Counter{Value: v}
 		if d.pick(4) == 1 {
-			m.Counter.Exemplar = &dto.Exemplar{Label: d.labels(), Value: v}
+			m.Counter.Exemplar = d.exemplar(v)
 		}
 	case dto.MetricType_GAUGE:
 		m.Gauge = &dto.Gauge{Value: v}
@@ -92,6 +93,17 @@ func (d *dice) fill(m *dto.Metric, typ dto.MetricType) {
 	}
 }
 
+func (d *dice) exemplar(v *float64) *dto.Exemplar {
+	x := &dto.Exemplar{Label: d.labels(), Value: v}
+	if d.pick(2) == 1 {
+		x.Timestamp = &timestamppb.Timestamp{Seconds: int64(d.pick(100)), Nanos: int32(d.pick(100)) * 1e7}
+	}
+	if d.pick(8) == 1 {
+		x.Label = append(x.Label, &dto.LabelPair{Name: new("long"), Value: new(strings.Repeat("ö\n", 20+d.pick(80)))})
+	}
+	return x
+}
+
 func (d *dice) histogram(m *dto.Metric, sum *float64) {
 	m.Histogram = &dto.Histogram{SampleCount: d.count(), SampleSum: sum}
 	if d.pick(4) == 1 {
@@ -101,6 +113,9 @@ func (d *dice) histogram(m *dto.Metric, sum *float64) {
 		b := &dto.Bucket{CumulativeCount: d.count(), UpperBound: new(d.value())}
 		if d.pick(8) == 1 {
 			b.CumulativeCountFloat = new(d.value())
+		}
+		if d.pick(4) == 1 {
+			b.Exemplar = d.exemplar(sum)
 		}
 		m.Histogram.Bucket = append(m.Histogram.Bucket, b)
 	}
@@ -205,6 +220,9 @@ func (c *collector) rebuiltProto() (samples []string) {
 		bucket := c.ids[slot].Part == PartBucket
 		if c.times[i] == 0 {
 			c.times[i] = -1
+		}
+		if at := strings.LastIndexByte(c.exemplars[i], ' '); at >= 0 {
+			c.exemplars[i] = c.exemplars[i][:at] + " 0" // they count timestamps in another way
 		}
 		if !bucket || !infinite {
 			samples = append(samples, strings.NewReplacer(`_gcount",`, `_count",`, `_gsum",`, `_sum",`).Replace(c.rebuilt(i)))

@@ -61,14 +61,25 @@ func (p *Page) readMetric(d *declared, value int, b []byte) error {
 
 func (p *Page) readValue(s *metric) error {
 	value := 0.0
-	m := message{rest: s.value, kinds: valueKinds}
+	kinds := valueKinds
+	if s.of.typ == Counter {
+		kinds = counterKinds
+	}
+	var exemplar []byte
+	m := message{rest: s.value, kinds: kinds}
 	for m.next() {
-		if m.number == 1 {
+		switch m.number {
+		case 1:
 			value = m.float()
+		case 2:
+			exemplar = m.bytes
 		}
 	}
 	if m.broken {
 		return errWire
+	}
+	if s.of.typ == Counter && exemplar != nil {
+		return p.exemplary(s, PartValue, 0, value, exemplar)
 	}
 	return p.part(s, PartValue, 0, value)
 }
@@ -155,6 +166,7 @@ func (p *Page) readHistogram(s *metric) error {
 
 func (p *Page) readBucket(s *metric, b []byte) (bound float64, err error) {
 	var count counted
+	var exemplar []byte
 	m := message{rest: b, kinds: bucketKinds}
 	for m.next() {
 		switch m.number {
@@ -162,12 +174,17 @@ func (p *Page) readBucket(s *metric, b []byte) (bound float64, err error) {
 			count.whole = m.bits
 		case 2:
 			bound = m.float()
+		case 3:
+			exemplar = m.bytes
 		case 4:
 			count.float = m.float()
 		}
 	}
 	if m.broken {
 		return 0, errWire
+	}
+	if exemplar != nil {
+		return bound, p.exemplary(s, PartBucket, bound, count.value(), exemplar)
 	}
 	return bound, p.part(s, PartBucket, bound, count.value())
 }

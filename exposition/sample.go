@@ -36,6 +36,7 @@ func (p *Page) give(slot Slot, family string, of *declared, value float64, times
 	p.repeat.samples++
 	p.tell(of, family)
 	p.sink.Sample(slot, value, timestamp, stamped)
+	p.giveExemplar()
 	return nil
 }
 
@@ -55,7 +56,7 @@ func (p *Page) limit(key string, limit int) error {
 // numbers reads what follows the series: value, timestamp, exemplar.
 func (p *Page) numbers(rest []byte) (value float64, timestamp int64, stamped bool, err error) {
 	if p.format == OpenMetrics {
-		return openMetricsNumbers(rest)
+		return p.openMetricsNumbers(rest)
 	}
 	word, rest := token(rest)
 	value, ok := parseValue(word)

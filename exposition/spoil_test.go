@@ -47,17 +47,17 @@ func (c *collector) gather() []Family {
 			bySeries[key] = at
 			families[f].Series = append(families[f].Series, Series{Labels: id.Labels})
 		}
-		families[at.family].Series[at.series].add(id, v)
+		families[at.family].Series[at.series].add(id, v, c.copies[i])
 	}
 	return families
 }
 
-func (s *Series) add(id SeriesID, v float64) {
+func (s *Series) add(id SeriesID, v float64, x *Exemplar) {
 	switch id.Part {
 	case PartValue:
-		s.Value = v
+		s.Value, s.Exemplar = v, x
 	case PartBucket:
-		s.Buckets = append(s.Buckets, Bucket{UpperBound: id.Bound, Count: v})
+		s.Buckets = append(s.Buckets, Bucket{UpperBound: id.Bound, Count: v, Exemplar: x})
 	case PartSum:
 		s.Sum, s.HasSum = v, true
 	case PartCount:
@@ -124,7 +124,8 @@ func encodeAs(t *testing.T, enc Encoding, families []Family) string {
 func FuzzNoPageSpoilsAnother(f *testing.F) {
 	seeds(f, "x{a=\"b\x00\"} 1\n", "{\"x\x00\"} 1\n", "x{\"a\x00\"=\"b\"} 1\n", "x{\"a.b\"=\"1\",a_b=\"2\",\"a-b\"=\"3\"} 1\n", "x{\"..name..\"=\"1\"} 1\n",
 		"x{\"a:b\"=\"1\"} 1\n", "# TYPE \"my.h\" histogram\n{\"my.h_bucket\",le=\"1\"} 1\n{\"my.h_count\"} 1\n", "# TYPE \"1_total\" counter\n{\"1_total\"} 1\n",
-		"# TYPE _total counter\n_total 1\n# TYPE _created gauge\n_created 1\n", "x{a=\"b\rc\"} 1\r\n", "# TYPE h histogram\nh_sum{le=\"1\"} 1\n")
+		"# TYPE _total counter\n_total 1\n# TYPE _created gauge\n_created 1\n", "x{a=\"b\rc\"} 1\r\n", "# TYPE h histogram\nh_sum{le=\"1\"} 1\n",
+		"# TYPE x counter\nx_total 1 # {a=\"b\\n\x00\",\"c.d\"=\"\",__name__=\"y\"} NaN 1e300\n# TYPE h histogram\nh_bucket{le=\"1\"} 1 # {\"a b\"=\"\r\"} -1\nh_bucket{le=\"+Inf\"} 1 # {} 1 -5\n# EOF\n")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if len(body) > 1<<14 {
 			return

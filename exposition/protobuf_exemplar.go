@@ -1,0 +1,85 @@
+package exposition
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+var comma = []byte(",")
+
+// exemplary hands on a sample that has an exemplar.
+func (p *Page) exemplary(s *metric, part Part, bound, value float64, b []byte) (err error) {
+	if p.exemplar, err = p.protoExemplar(b); err != nil {
+		return err
+	}
+	err = p.part(s, part, bound, value)
+	p.exemplar.Labels = nil // the next sample's are its own
+	return err
+}
+
+// protoExemplar reads an exemplar, and writes its labels as they stand in OpenMetrics. It is left out where it could not
+// stand there.
+func (p *Page) protoExemplar(b []byte) (x RawExemplar, err error) {
+	text, good := append(p.exemplarText[:0], '{'), true
+	m := message{rest: b, kinds: exemplarKinds}
+	for m.next() && err == nil {
+		switch m.number {
+		case 1:
+			var one bool
+			text, one = appendPair(text, m.bytes)
+			good = good && one && len(text) < maxLine
+		case 2:
+			x.Value = m.float()
+		case 3:
+			x.Timestamp, err = readTime(m.bytes)
+		}
+	}
+	if p.exemplarText = append(bytes.TrimSuffix(text, comma), '}'); m.broken || err != nil {
+		return x, errWire
+	}
+	if good {
+		if set, err := checkLabels(p.exemplarText); set && err == nil {
+			x.Labels = p.exemplarText
+		}
+	}
+	return x, nil
+}
+
+// appendPair appends a label with a comma after it; false where it is none.
+func appendPair(text, b []byte) ([]byte, bool) {
+	var name, value []byte
+	m := message{rest: b, kinds: labelKinds}
+	for m.next() {
+		switch m.number {
+		case 1:
+			name = m.bytes
+		case 2:
+			value = m.bytes
+		}
+	}
+	if m.broken || !utf8.Valid(name) || !utf8.Valid(value) {
+		return text, false
+	}
+	text = appendName(text, view(name), "", isLegacyLabel(view(name)))
+	text = append(text, `="`...)
+	text = appendEscaped(text, view(value), true)
+	return append(text, `",`...), true
+}
+
+// readTime reads a time in seconds and nanoseconds.
+func readTime(b []byte) (float64, error) {
+	var seconds, nanos int64
+	m := message{rest: b, kinds: timeKinds}
+	for m.next() {
+		switch m.number {
+		case 1:
+			seconds = int64(m.bits) //nolint:gosec // so it was written
+		case 2:
+			nanos = int64(int32(m.bits)) //nolint:gosec // so it was written
+		}
+	}
+	if m.broken {
+		return 0, errWire
+	}
+	return float64(seconds) + float64(nanos)/1e9, nil
+}
