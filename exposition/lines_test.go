@@ -62,7 +62,7 @@ type told struct {
 // page reads one more page, in pieces.
 func (w *worker) page(format Format, body []byte, cut func(int) int) (told, error) {
 	w.at, w.values, w.stamps, w.collector.metas, w.diverged = nil, nil, map[Slot]int64{}, nil, false
-	w.collector.exemplars = nil
+	w.exemplars = nil
 	p := NewPage(format, w.table, w, Limits{}, nil)
 	p.Expect(w.lines, w)
 	for len(body) > 0 {
@@ -85,7 +85,7 @@ func (w *worker) page(format Format, body []byte, cut func(int) int) (told, erro
 	if w.lines != nil && w.lines.Samples() != len(w.at) {
 		panic(fmt.Sprintf("lines have %d samples, the page %d", w.lines.Samples(), len(w.at)))
 	}
-	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas, w.collector.exemplars}, nil
+	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas, w.exemplars}, nil
 }
 
 // plain reads the page without any expectation.

@@ -20,21 +20,20 @@ func (p *Page) exemplary(s *metric, part Part, bound, value float64, b []byte) (
 // protoExemplar reads an exemplar, and writes its labels as they stand in OpenMetrics. It is left out where it could not
 // stand there.
 func (p *Page) protoExemplar(b []byte) (x RawExemplar, err error) {
-	text, good := append(p.exemplarText[:0], '{'), true
+	p.exemplarText = append(p.exemplarText[:0], '{')
+	good := true
 	m := message{rest: b, kinds: exemplarKinds}
 	for m.next() && err == nil {
 		switch m.number {
 		case 1:
-			var one bool
-			text, one = appendPair(text, m.bytes)
-			good = good && one && len(text) < maxLine
+			good = good && len(p.exemplarText) < maxLine && p.appendPair(m.bytes)
 		case 2:
 			x.Value = m.float()
 		case 3:
 			x.Timestamp, err = readTime(m.bytes)
 		}
 	}
-	if p.exemplarText = append(bytes.TrimSuffix(text, comma), '}'); m.broken || err != nil {
+	if p.exemplarText = append(bytes.TrimSuffix(p.exemplarText, comma), '}'); m.broken || err != nil {
 		return x, errWire
 	}
 	if good {
@@ -45,8 +44,8 @@ func (p *Page) protoExemplar(b []byte) (x RawExemplar, err error) {
 	return x, nil
 }
 
-// appendPair appends a label with a comma after it; false where it is none.
-func appendPair(text, b []byte) ([]byte, bool) {
+// appendPair appends a label to p.exemplarText, with a comma after it; false where it is none.
+func (p *Page) appendPair(b []byte) bool {
 	var name, value []byte
 	m := message{rest: b, kinds: labelKinds}
 	for m.next() {
@@ -58,12 +57,13 @@ func appendPair(text, b []byte) ([]byte, bool) {
 		}
 	}
 	if m.broken || !utf8.Valid(name) || !utf8.Valid(value) {
-		return text, false
+		return false
 	}
-	text = appendName(text, view(name), "", isLegacyLabel(view(name)))
+	text := appendName(p.exemplarText, view(name), "", isLegacyLabel(view(name)))
 	text = append(text, `="`...)
 	text = appendEscaped(text, view(value), true)
-	return append(text, `",`...), true
+	p.exemplarText = append(text, `",`...)
+	return true
 }
 
 // readTime reads a time in seconds and nanoseconds.

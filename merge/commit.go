@@ -79,6 +79,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	if report, ok := f.commitQuick(st, now); ok {
 		st.inc.rules = st.rules
 		f.forgetFallen(st.inc, report.Before)
+		f.takeExemplars(st, st.inc.slots, now)
 		return report
 	}
 	st.own()
@@ -92,6 +93,8 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	}
 	f.scatter(st.inc)
 	c.takeLines()
+	st.exemplars.keep(c.kept)
+	f.takeExemplars(st, st.slots, now)
 	c.completeHistograms()
 	c.findRemoved()
 	c.applyResets()

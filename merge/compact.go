@@ -193,6 +193,7 @@ func (f *Fold) free(slot Slot) {
 	delete(f.index, string(f.keyBuffer))
 	*l = f.nobodysLine()
 	f.ledger[slot], f.shown[slot], f.known[slot], f.folded[slot], f.isBucket[slot] = sum{}, 0, false, false, false
+	f.dropExemplar(slot)
 	f.beginLife(slot)
 	f.freed = append(f.freed, freedSlot{slot, f.pages})
 }

@@ -20,6 +20,7 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	f.see(now)
 	f.decideLayout()
 	inc.present, inc.up, inc.departedAt = false, false, now
+	f.disown(inc)
 	inc.moves++
 	f.changed()
 	maps.Copy(f.hints, inc.hints)
@@ -219,6 +220,7 @@ func (f *Fold) Remove(inc *Incarnation) {
 	defer f.mu.Unlock()
 	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
 	inc.present = false
+	f.disown(inc)
 	f.layout, f.held = false, false
 	f.changed()
 }

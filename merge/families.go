@@ -169,6 +169,7 @@ func (f *Fold) renderSeries(dst []exposition.Series, s *series) []exposition.Ser
 		if f.shows(s) {
 			dst = append(dst, exposition.Series{
 				Labels: s.labels, Value: f.rising(s.value, f.total[s.value].value()), Start: f.startTime(s), Memo: &s.memo,
+				Exemplar: f.exemplarOf(s.value),
 			})
 		}
 	case f.class[s.value] == classInfo:
@@ -232,7 +233,7 @@ func (f *Fold) renderBuckets(out *exposition.Series, s *series) {
 		t := f.total[b.slot]
 		t.addSum(below)
 		floor = math.Max(floor, f.rising(b.slot, t.value()))
-		f.buckets = append(f.buckets, exposition.Bucket{UpperBound: b.bound, Count: floor})
+		f.buckets = append(f.buckets, exposition.Bucket{UpperBound: b.bound, Count: floor, Exemplar: f.exemplarOf(b.slot)})
 	}
 	out.Buckets = f.buckets[begin:len(f.buckets):len(f.buckets)]
 }

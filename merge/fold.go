@@ -58,6 +58,8 @@ type Fold struct {
 
 	shown []float64 // by slot: what was exported last, so that rounding never lowers it
 
+	exemplars []*exemplar // by slot, as far as some were ever seen
+
 	total      []sum     // by slot: scratch of Families, as kept
 	betweenNow []sum     // the same of buckets between neighbouring bounds
 	startMin   []float64 // by slot of a start time: the earliest

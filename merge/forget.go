@@ -22,6 +22,7 @@ func (f *Fold) Forget(now time.Time) {
 	f.see(now)
 	f.changed()
 	f.metaBytes = nil
+	f.exemplars = nil
 	clear(f.recent)
 	clear(f.extremes)
 	clear(f.departedAll)

@@ -112,6 +112,8 @@ type Stage struct {
 
 	stamps map[Slot]int64
 	metas  map[string]*meta
+
+	exemplars *pageExemplars // nil: none
 	// untyped has, by typed line, the line that the page itself has.
 	untyped map[Slot]Slot
 	before  map[string]*meta // of the last snapshot; not written any more
@@ -153,6 +155,8 @@ func (st *Stage) Release() {
 		f.recycle(st.values)
 	}
 	st.values = nil
+	st.exemplars.release()
+	st.exemplars = nil
 }
 
 // Repeat implements exposition.Repeater.

@@ -173,6 +173,7 @@ func (f *Fold) zero(list []*series) {
 			f.ledger[slot], f.shown[slot], f.folded[slot] = sum{}, 0, false
 			delete(f.recent, slot)
 			delete(f.extremes, slot)
+			f.dropExemplar(slot)
 		})
 	}
 	for raw, slot := range f.target {

@@ -49,6 +49,7 @@ func (st *Stage) leaveOut(o *order) {
 		st.values[i] = st.values[at]
 	}
 	st.values, st.leftOut = st.values[:len(o.kept)], true
+	st.exemplars.keep(o.kept)
 }
 
 // inspect counts the cumulative lines that fell; false where a value is not to be taken, or a histogram's count is
