@@ -59,10 +59,9 @@ func (p *Page) appendPair(b []byte) bool {
 	if m.broken || !utf8.Valid(name) || !utf8.Valid(value) {
 		return false
 	}
-	text := appendName(p.exemplarText, view(name), "", isLegacyLabel(view(name)))
-	text = append(text, `="`...)
-	text = appendEscaped(text, view(value), true)
-	p.exemplarText = append(text, `",`...)
+	p.exemplarText = appendName(p.exemplarText, view(name), "", isLegacyLabel(view(name)))
+	p.exemplarText = append(p.exemplarText, `="`...)
+	p.exemplarText = append(appendEscaped(p.exemplarText, view(value), true), `",`...)
 	return true
 }
 

@@ -315,18 +315,19 @@ func TestExemplarOrderDoesNotMatter(t *testing.T) {
 				rounds = rapid.IntRange(1, 3).Draw(rt, "rounds")
 			}
 			for range rounds {
-				body := "# TYPE c counter\n"
+				var body strings.Builder
+				body.WriteString("# TYPE c counter\n")
 				at += rapid.IntRange(1, 3).Draw(rt, "later")
 				for k := range 3 {
-					body += fmt.Sprintf("c_total{k=\"%d\"} 1", k)
+					fmt.Fprintf(&body, "c_total{k=\"%d\"} 1", k)
 					if v := rapid.IntRange(0, 3).Draw(rt, "value"); stamped {
-						body += fmt.Sprintf(" # {w=\"%d\"} %d %d", i, v, at)
+						fmt.Fprintf(&body, " # {w=\"%d\"} %d %d", i, v, at)
 					} else if v > 0 {
-						body += fmt.Sprintf(" # {w=\"%d\"} %d%s", i, v, rapid.SampledFrom([]string{"", " 5", " 9"}).Draw(rt, "at"))
+						fmt.Fprintf(&body, " # {w=\"%d\"} %d%s", i, v, rapid.SampledFrom([]string{"", " 5", " 9"}).Draw(rt, "at"))
 					}
-					body += "\n"
+					body.WriteString("\n")
 				}
-				pages = append(pages, shown{i, body})
+				pages = append(pages, shown{i, body.String()})
 			}
 		}
 		gone := rapid.IntRange(0, n).Draw(rt, "gone")
