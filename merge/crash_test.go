@@ -21,6 +21,10 @@ type crashing struct {
 	seen    []map[string]float64 // what each page that is kept showed
 	appends int                  // records that became durable since the last page
 	counts  map[string]int
+
+	// before is what was shown before earlier crashes: a record of then counts again where the pages after it are lost.
+	before map[string]float64
+	since  int // pages since the last crash
 }
 
 func (c *crashing) values() map[string]float64 {
@@ -59,6 +63,9 @@ func (c *crashing) show(t *rapid.T) {
 	c.save(t)
 	c.disk.page(c.f)
 	c.appends = 0
+	if c.since++; c.since >= diskPages {
+		c.before = nil
+	}
 	if c.seen = append(c.seen, maps.Clone(c.shown)); len(c.seen) > len(c.disk.pages) {
 		c.seen = c.seen[1:]
 	}
@@ -67,6 +74,9 @@ func (c *crashing) show(t *rapid.T) {
 // crash lets the process die, and another one start.
 func (c *crashing) crash(t *rapid.T) {
 	before := maps.Clone(c.shown)
+	for key, v := range c.before {
+		before[key] = max(before[key], v)
+	}
 	if rapid.Bool().Draw(t, "after append") {
 		c.save(t)
 	}
@@ -84,6 +94,7 @@ func (c *crashing) crash(t *rapid.T) {
 	}
 	c.f, f.fewFreed = f, 1
 	c.compare(t, before)
+	c.before, c.since = before, 0
 	c.rebase()
 	c.shown = nil
 	c.check(t)

@@ -37,10 +37,13 @@ func (d *disk) append(s *Save) {
 	}
 }
 
+// diskPages is how many pages are kept: more than a power cut can take.
+const diskPages = 3
+
 // page keeps one.
 func (d *disk) page(f *Fold) {
 	d.pages = append(d.pages, f.AppendPage(nil))
-	if len(d.pages) > 3 {
+	if len(d.pages) > diskPages {
 		d.pages = d.pages[1:]
 	}
 	f.Paged()
