@@ -17,20 +17,27 @@ func Encode(w io.Writer, enc Encoding, families []Family) error {
 	defer e.release()
 	e.w, e.enc = w, enc
 	for i := range families {
-		if len(families[i].Series) == 0 {
-			continue
-		}
-		if enc.Format == OpenMetrics {
-			e.openMetricsFamily(&families[i])
-		} else {
-			e.textFamily(&families[i])
-		}
-		e.memory.finish(enc)
-		if e.err != nil {
+		if e.all(&families[i]); e.err != nil {
 			return e.err
 		}
 	}
-	if enc.Format == OpenMetrics {
+	return e.end()
+}
+
+// all writes a family, if it has a series.
+func (e *encoder) all(f *Family) {
+	switch {
+	case len(f.Series) == 0:
+	case e.enc.Format == OpenMetrics:
+		e.openMetricsFamily(f)
+	default:
+		e.textFamily(f)
+	}
+}
+
+// end ends a page.
+func (e *encoder) end() error {
+	if e.enc.Format == OpenMetrics {
 		e.buf = append(e.buf, "# EOF\n"...)
 	}
 	e.flush()
@@ -45,12 +52,12 @@ type encoder struct {
 	w          io.Writer
 	enc        Encoding
 	buf        []byte
-	under      *Series // whose lines come
-	labels     []byte  // of the series under way, each with a comma after it: a histogram writes them on every line
-	labeled    bool    // labels are those of the series
-	name       string  // of the lines before
-	legacy     bool    // name needs no quotes
-	memory     memory
+	under      *Series   // whose lines come
+	labels     []byte    // of the series under way, each with a comma after it: a histogram writes them on every line
+	labeled    bool      // labels are those of the series
+	name       string    // of the lines before
+	legacy     bool      // name needs no quotes
+	making     *formText // nil: numbers are written, not noted
 	err        error
 	labelNames map[string]string // as they are written, of those that need quotes or escapes
 }
@@ -59,8 +66,7 @@ type encoder struct {
 func (e *encoder) release() {
 	clear(e.labelNames)
 	e.buf = e.buf[:0]
-	e.memory.memo, e.memory.last = nil, nil
-	e.w, e.under, e.name, e.err = nil, nil, "", nil
+	e.w, e.under, e.name, e.making, e.err = nil, nil, "", nil, nil
 	encoders.Put(e)
 }
 
@@ -104,20 +110,15 @@ func (e *encoder) comment(what, name, suffix string) {
 	e.buf = append(e.buf, ' ')
 }
 
-// series turns to the lines of a series. memo is the series' own, nil where the lines stand under another family's name.
-func (e *encoder) series(s *Series, memo *Memo) {
-	e.under, e.labeled = s, false
-	e.memory.begin(memo, e.enc)
-}
+// series turns to the lines of a series.
+func (e *encoder) series(s *Series) { e.under, e.labeled = s, false }
 
-// sample appends a line up to its value: name and suffix, the series' labels, and le or quantile where extra names it.
+// sample appends a line up to its value's end: name and suffix, the series' labels, and le or quantile where extra names it.
 func (e *encoder) sample(name, suffix, extra string, bound, value float64) {
-	if text := e.memory.recall(suffix, extra, bound); text != nil {
-		e.buf = append(e.buf, text...)
-	} else {
-		begin := len(e.buf)
-		e.constant(name, suffix, extra, bound)
-		e.memory.learn(e.buf[begin:], suffix, extra, bound)
+	e.constant(name, suffix, extra, bound)
+	if e.making != nil {
+		e.making.ends, e.making.places = append(e.making.ends, int32(len(e.buf))), append(e.making.places, int32(value)-1)
+		return
 	}
 	e.buf = AppendFloat(e.buf, value)
 }
@@ -158,7 +159,7 @@ func (e *encoder) line(name, suffix string, value float64) {
 
 func (e *encoder) endLine() {
 	e.buf = append(e.buf, '\n')
-	if len(e.buf) >= flushAt {
+	if len(e.buf) >= flushAt && e.making == nil {
 		e.flush()
 	}
 }

@@ -35,7 +35,7 @@ func (e *encoder) openMetricsFamily(f *Family) {
 }
 
 func (e *encoder) openMetricsSeries(typ Type, name, suffix string, s *Series) {
-	e.series(s, s.Memo)
+	e.series(s)
 	switch typ {
 	case Histogram, GaugeHistogram:
 		e.openMetricsHistogram(typ, name, s)
@@ -44,7 +44,7 @@ func (e *encoder) openMetricsSeries(typ Type, name, suffix string, s *Series) {
 		e.sumAndCount(name, "_sum", "_count", s)
 	case Counter:
 		e.sample(name, suffix, "", 0, s.Value)
-		e.exemplar(s.Exemplar)
+		e.mayHave(s.Exemplar)
 		e.endLine()
 	default:
 		e.line(name, suffix, s.Value)
@@ -57,7 +57,7 @@ func (e *encoder) openMetricsSeries(typ Type, name, suffix string, s *Series) {
 func (e *encoder) openMetricsHistogram(typ Type, name string, s *Series) {
 	for _, b := range s.Buckets {
 		e.sample(name, "_bucket", "le", b.UpperBound, b.Count)
-		e.exemplar(b.Exemplar)
+		e.mayHave(b.Exemplar)
 		e.endLine()
 	}
 	if typ == GaugeHistogram {
@@ -65,6 +65,15 @@ func (e *encoder) openMetricsHistogram(typ Type, name string, s *Series) {
 	} else {
 		e.sumAndCount(name, "_sum", "_count", s)
 	}
+}
+
+// mayHave stands where a line may have an exemplar, nil where it has none.
+func (e *encoder) mayHave(x *Exemplar) {
+	if e.making != nil {
+		e.making.exemplars = true
+		return
+	}
+	e.exemplar(x)
 }
 
 // exemplar appends ` # {labels} value timestamp`.

@@ -27,7 +27,7 @@ func (e *encoder) textHead(name, suffix, help, typ string) {
 }
 
 func (e *encoder) textSeries(typ Type, name string, s *Series) {
-	e.series(s, s.Memo)
+	e.series(s)
 	switch typ {
 	case Histogram, GaugeHistogram:
 		for _, b := range s.Buckets {
@@ -74,7 +74,7 @@ func (e *encoder) textGauges(f *Family, name, suffix string, value func(*Series)
 			e.textHead(name, suffix, f.Help, "gauge")
 			head = true
 		}
-		e.series(s, nil)
+		e.series(s)
 		e.line(name, suffix, v)
 	}
 }

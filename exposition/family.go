@@ -80,7 +80,6 @@ type Series struct {
 	Buckets   []Bucket
 	Quantiles []Quantile
 	Exemplar  *Exemplar // of a counter
-	Memo      *Memo     // nil: nothing is kept
 }
 
 // Bucket is a histogram's count of observations up to a bound.

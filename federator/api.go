@@ -11,7 +11,7 @@ import (
 // Page is one answer to /merged. It must be immutable once it is handed out: overlapping requests share it.
 type Page struct {
 	// Families are sorted by name, the instance's own fedscrape_* families among them.
-	Families []exposition.Family
+	Families []exposition.Filled
 	// Time is when the round ended.
 	Time time.Time
 }

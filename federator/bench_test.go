@@ -90,7 +90,7 @@ func BenchmarkRound(b *testing.B) {
 			in := benchInstance(b, p, relabel.NewMetric(nil))
 			ctx := b.Context()
 			encode := func(page *Page) {
-				if err := exposition.Encode(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
+				if err := exposition.EncodeFilled(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
 					b.Fatal(err)
 				}
 			}

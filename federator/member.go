@@ -29,7 +29,6 @@ type member struct {
 
 	labels exposition.Labels // of its own series, which were made for name and label
 	label  string
-	memos  *[workerFamilies]exposition.Memo
 
 	state      string
 	since      time.Time

@@ -202,7 +202,8 @@ func (m *truth) compare(instance string, page *Page) {
 }
 
 func countsOf(page *Page) (c tally) {
-	for _, fam := range page.Families {
+	for _, filled := range page.Families {
+		fam := filled.Family()
 		for _, s := range fam.Series {
 			switch {
 			case fam.Name == "x_total":

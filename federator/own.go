@@ -20,8 +20,8 @@ func (in *Instance) render(now time.Time) (*Page, error) {
 	if up == 0 && !in.job.ServeEmpty {
 		return nil, in.failures()
 	}
-	families := append(in.fold.Families(now), in.own(up)...)
-	slices.SortFunc(families, func(a, b exposition.Family) int { return cmp.Compare(a.Name, b.Name) })
+	families := append(in.fold.Render(now), in.own(up)...)
+	slices.SortFunc(families, func(a, b exposition.Filled) int { return cmp.Compare(a.Name(), b.Name()) })
 	return &Page{Families: families, Time: now}, nil
 }
 
@@ -38,16 +38,25 @@ func (in *Instance) failures() *NoWorkerUpError {
 }
 
 // own gives what merging would hide: the fedscrape_* families of a merged page.
-func (in *Instance) own(up int) []exposition.Family {
-	members, families := in.byName(), 0
+func (in *Instance) own(up int) []exposition.Filled {
+	families := in.ownFamilies(up)
+	sheet := exposition.NewSheet(len(families), 4*len(in.members))
+	for i := range families {
+		f := &families[i]
+		in.forms[f.Name] = sheet.Family(in.forms[f.Name], f)
+	}
+	return sheet.Families()
+}
+
+func (in *Instance) ownFamilies(up int) []exposition.Family {
+	members := in.byName()
 	byWorker := func(name, help string, value func(*member) (float64, bool)) exposition.Family {
 		f := exposition.Family{Name: name, Type: exposition.Gauge, Help: help, Series: make([]exposition.Series, 0, len(members))}
 		for _, m := range members {
 			if v, ok := value(m); ok {
-				f.Series = append(f.Series, exposition.Series{Labels: m.ownLabels(in.job.Merge.WorkerLabel), Value: v, Memo: &m.memos[families]})
+				f.Series = append(f.Series, exposition.Series{Labels: m.ownLabels(in.job.Merge.WorkerLabel), Value: v})
 			}
 		}
-		families++
 		return f
 	}
 	return []exposition.Family{
@@ -74,25 +83,21 @@ func (in *Instance) own(up int) []exposition.Family {
 	}
 }
 
-// workerFamilies is how many of them have a series a worker.
-const workerFamilies = 3
-
 // ownLabels gives the labels of the member's own series, made anew only where it has another name.
 func (m *member) ownLabels(label string) exposition.Labels {
 	if len(m.labels) == 0 || m.labels[0].Value != m.name || m.label != label {
 		m.labels, m.label = merge.WithWorker(nil, label, m.name), label
-		m.memos = new([workerFamilies]exposition.Memo) // a page that is being written may have the old ones
 	}
 	return m.labels
 }
 
 // withDegraded adds the mark of a page that the ledger lacks, in its place.
-func withDegraded(families []exposition.Family) []exposition.Family {
-	mark := exposition.Family{
+func withDegraded(families []exposition.Filled) []exposition.Filled {
+	mark := exposition.Fill(&exposition.Family{
 		Name: "fedscrape_ledger_degraded", Type: exposition.Gauge, Series: []exposition.Series{{Value: 1}},
 		Help: "The ledger lacks what this page shows: it is lost if the federator is killed.",
-	}
-	at, _ := slices.BinarySearchFunc(families, mark, func(a, b exposition.Family) int { return cmp.Compare(a.Name, b.Name) })
+	})
+	at, _ := slices.BinarySearchFunc(families, mark.Name(), func(a exposition.Filled, name string) int { return cmp.Compare(a.Name(), name) })
 	return slices.Insert(families, at, mark)
 }
 

@@ -111,7 +111,7 @@ func lives(t *testing.T, inProtobuf func(worker, round int) bool) (pages []strin
 				continue
 			}
 			var b strings.Builder
-			if err := exposition.Encode(&b, exposition.Negotiate("application/openmetrics-text;version=1.0.0"), page.Families); err != nil {
+			if err := exposition.EncodeFilled(&b, exposition.Negotiate("application/openmetrics-text;version=1.0.0"), page.Families); err != nil {
 				t.Fatal(err)
 			}
 			pages = append(pages, b.String())
@@ -241,7 +241,7 @@ func TestProtobufOverHTTP(t *testing.T) {
 		t.Errorf("the workers answered in %q and %q", a, b)
 	}
 	var b strings.Builder
-	if err := exposition.Encode(&b, exposition.Negotiate("text/plain"), page.Families); err != nil {
+	if err := exposition.EncodeFilled(&b, exposition.Negotiate("text/plain"), page.Families); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

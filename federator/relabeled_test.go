@@ -44,7 +44,8 @@ func (r rising) wantRisen(want float64) {
 		r.t.Fatal(err)
 	}
 	got := map[string]float64{}
-	for _, fam := range page.Families {
+	for _, filled := range page.Families {
+		fam := filled.Family()
 		for _, s := range fam.Series {
 			got[fam.Name] = s.Value + s.Count
 			for _, b := range s.Buckets {

@@ -217,7 +217,8 @@ func (w *world) value(series string) string {
 }
 
 func find(page *Page, series string) string {
-	for _, fam := range page.Families {
+	for _, filled := range page.Families {
+		fam := filled.Family()
 		for _, s := range fam.Series {
 			name := []string{fam.Name}
 			for _, l := range s.Labels {

@@ -236,7 +236,7 @@ func (f *Fold) forgetSlots() {
 	for _, inc := range f.incarnations {
 		maps.DeleteFunc(inc.ranks, func(slot Slot, _ rank) bool { return isFree(slot) })
 		maps.DeleteFunc(inc.goodSum, func(slot Slot, _ float64) bool { return isFree(slot) })
-		maps.DeleteFunc(inc.labels, func(slot Slot, _ *labeled) bool { return isFree(slot) })
+		maps.DeleteFunc(inc.labels, func(slot Slot, _ exposition.Labels) bool { return isFree(slot) })
 	}
 	f.gauges = gauges{}
 }

@@ -108,7 +108,7 @@ func (f *Fold) memberLines(s *series, slot Slot) (lines []explainedLine) {
 		if i > 0 && g.all[i-1].workerID == g.all[i].workerID {
 			continue
 		}
-		out := ExplainedSeries{Labels: f.workerLabels(s, slot, g.all[i]).labels, Value: g.all[i].value}
+		out := ExplainedSeries{Labels: f.workerLabels(s, slot, g.all[i]), Value: g.all[i].value}
 		lines = append(lines, explainedLine{series: s, slot: slot, bucket: -1, only: &g.all[i], out: out})
 	}
 	return lines

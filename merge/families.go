@@ -8,9 +8,19 @@ import (
 	"github.com/fedscrape/fedscrape/exposition"
 )
 
-// Families gives the merged page: families by name, series by labels, buckets by bound. It is made anew each time,
-// and every sum with it: nothing drifts.
+// Families gives the merged page as Render does, its families put together.
 func (f *Fold) Families(now time.Time) []exposition.Family {
+	filled := f.Render(now)
+	families := make([]exposition.Family, len(filled))
+	for i := range filled {
+		families[i] = filled[i].Family()
+	}
+	return families
+}
+
+// Render gives the merged page: families by name, series by labels, buckets by bound. Every sum is made anew each time:
+// nothing drifts.
+func (f *Fold) Render(now time.Time) []exposition.Filled {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.see(now)
@@ -19,13 +29,25 @@ func (f *Fold) Families(now time.Time) []exposition.Family {
 	f.countHolders()
 	f.expire(now)
 	f.accumulate(now)
-	families := make([]exposition.Family, 0, len(f.families))
+	sheet := exposition.NewSheet(len(f.families), f.numbers)
 	for _, fam := range f.inOrder() {
-		if out := f.render(fam); len(out.Series) > 0 {
-			families = append(families, out)
-		}
+		f.show(fam, sheet)
 	}
-	return families
+	f.numbers = sheet.Numbers()
+	return sheet.Families()
+}
+
+// show adds a family to the page.
+func (f *Fold) show(fam *family, sheet *exposition.Sheet) {
+	if fam.plannedFor == f.shape && f.follow(fam.plan, sheet) {
+		sheet.End(fam.form)
+		return
+	}
+	sheet.Undo()
+	if out := f.render(fam); len(out.Series) > 0 {
+		fam.form = sheet.Family(fam.form, &out)
+		f.makePlan(fam)
+	}
 }
 
 func (f *Fold) inOrder() []*family {
@@ -134,7 +156,7 @@ func (f *Fold) addMixed(inc *Incarnation) {
 	}
 }
 
-// render gives a family as it is shown.
+// render gives a family as it is shown, in memory that is used again.
 func (f *Fold) render(fam *family) exposition.Family {
 	out := exposition.Family{Name: fam.name, Type: fam.winner}
 	v := fam.variants[fam.winner]
@@ -146,13 +168,13 @@ func (f *Fold) render(fam *family) exposition.Family {
 		fam.help, fam.unit = f.metaOf(fam.name)
 	}
 	out.Help, out.Unit = fam.help, fam.unit
-	out.Series = make([]exposition.Series, 0, fam.shown)
+	out.Series, f.buckets = f.rendered[:0], f.buckets[:0]
 	for _, s := range v.ordered() {
 		if !s.hidden {
 			out.Series = f.renderSeries(out.Series, s)
 		}
 	}
-	fam.shown = len(out.Series)
+	f.rendered = out.Series
 	return out
 }
 
@@ -168,13 +190,13 @@ func (f *Fold) renderSeries(dst []exposition.Series, s *series) []exposition.Ser
 	case f.class[s.value] == classSum:
 		if f.shows(s) {
 			dst = append(dst, exposition.Series{
-				Labels: s.labels, Value: f.rising(s.value, f.total[s.value].value()), Start: f.startTime(s), Memo: &s.memo,
+				Labels: s.labels, Value: f.rising(s.value, f.total[s.value].value()), Start: f.startTime(s),
 				Exemplar: f.exemplarOf(s.value),
 			})
 		}
 	case f.class[s.value] == classInfo:
 		if f.has[s.value] {
-			dst = append(dst, exposition.Series{Labels: s.labels, Value: 1, Memo: &s.memo})
+			dst = append(dst, exposition.Series{Labels: s.labels, Value: 1})
 		}
 	case f.class[s.value] == classGauge:
 		dst = f.renderGauge(dst, s)
@@ -200,7 +222,7 @@ func (f *Fold) renderMulti(dst []exposition.Series, s *series) []exposition.Seri
 
 // renderHistogram gives buckets, sum and count as they are; of a summary there are no buckets.
 func (f *Fold) renderHistogram(s *series) exposition.Series {
-	out := exposition.Series{Labels: s.labels, Memo: &s.memo}
+	out := exposition.Series{Labels: s.labels}
 	f.renderBuckets(&out, s)
 	if s.count != noSlot && f.known[s.count] {
 		out.HasCount, out.Count = true, f.rising(s.count, f.total[s.count].value())
@@ -221,9 +243,6 @@ func (f *Fold) renderBuckets(out *exposition.Series, s *series) {
 	}
 	all := f.holders[s.infSlot()] == 0
 	below, floor := sum{}, 0.0
-	if cap(f.buckets)-len(f.buckets) < len(s.buckets) {
-		f.buckets = make([]exposition.Bucket, 0, max(256, len(s.buckets)))
-	}
 	begin := len(f.buckets)
 	for _, b := range s.buckets {
 		below.addSum(f.betweenNow[b.slot])
@@ -300,7 +319,7 @@ func (f *Fold) renderQuantiles(dst []exposition.Series, s *series) []exposition.
 					at = len(dst)
 					workers[m.inc] = at
 					l := f.workerLabels(s, q.slot, m)
-					dst = append(dst, exposition.Series{Labels: l.labels, Memo: &l.memo})
+					dst = append(dst, exposition.Series{Labels: l})
 				}
 				dst[at].Quantiles = append(dst[at].Quantiles, exposition.Quantile{Quantile: q.bound, Value: m.value})
 			}

@@ -70,9 +70,11 @@ type family struct {
 	notInfo  bool   // a value other than 1 was seen
 	oddAt    time.Time
 
-	shown      int    // series of the last page
-	help, unit string // of the newest worker
-	metaShape  uint64 // the fold's, when they were looked up
+	form       *exposition.Form // of the last page that shows it
+	plan       []step           // by which its numbers are found
+	plannedFor uint64           // the fold's shape when the plan was made; 0: there is none
+	help, unit string           // of the newest worker
+	metaShape  uint64           // the fold's, when they were looked up
 }
 
 // variant is a family as one type.
@@ -114,7 +116,6 @@ type series struct {
 	bare     map[Slot]time.Time // since when nobody has had a bound, as Compact saw it
 	lastHeld time.Time          // when a present worker had it last
 	start    startTime
-	memo     exposition.Memo
 
 	// What follows is scratch of one Commit, valid where page is the fold's generation.
 	page, reset    uint64

@@ -74,8 +74,10 @@ type Fold struct {
 	previousMark []uint64
 	keyBuffer    []byte
 
-	shape   uint64              // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
-	buckets []exposition.Bucket // room for those of pages, which keep it
+	shape    uint64              // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
+	rendered []exposition.Series // scratch of Render, for one family
+	buckets  []exposition.Bucket // the same
+	numbers  int                 // of the last page
 
 	found   []Conflict // what Conflicts gave
 	foundAt uint64     // in which shape
@@ -172,7 +174,7 @@ func (f *Fold) Add(spec Spec) *Incarnation {
 	f.seq++
 	inc := &Incarnation{
 		fold: f, Key: spec.Key, WorkerID: spec.WorkerID, born: spec.Born, seq: f.seq, base: spec.Base, present: true,
-		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]*labeled{},
+		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
 	}
 	f.incarnations = append(f.incarnations, inc)
 	f.sortIncarnations()

@@ -17,12 +17,6 @@ type gauge struct {
 	all      []member
 }
 
-// labeled is a series of one worker as it is shown.
-type labeled struct {
-	labels exposition.Labels
-	memo   exposition.Memo
-}
-
 // member is one worker's value, shown with the worker label.
 type member struct {
 	workerID string
@@ -232,7 +226,7 @@ func (f *Fold) renderGauge(dst []exposition.Series, s *series) []exposition.Seri
 	if mode == ModeAll {
 		return f.renderAll(dst, s, s.value, g.all, func(v float64) exposition.Series { return exposition.Series{Value: v} })
 	}
-	return append(dst, exposition.Series{Labels: s.labels, Value: g.value(mode), Memo: &s.memo})
+	return append(dst, exposition.Series{Labels: s.labels, Value: g.value(mode)})
 }
 
 func (g *gauge) value(mode Mode) float64 {
@@ -259,20 +253,20 @@ func (f *Fold) renderAll(dst []exposition.Series, s *series, slot Slot, all []me
 		}
 		out := of(m.value)
 		l := f.workerLabels(s, slot, m)
-		out.Labels, out.Memo = l.labels, &l.memo
+		out.Labels = l
 		dst = append(dst, out)
 	}
 	return dst
 }
 
 // workerLabels adds the worker label; the series' own label of that name becomes exported_…, as in Prometheus.
-func (f *Fold) workerLabels(s *series, slot Slot, m member) *labeled {
+func (f *Fold) workerLabels(s *series, slot Slot, m member) exposition.Labels {
 	if m.inc != nil {
 		if l, ok := m.inc.labels[slot]; ok {
 			return l
 		}
 	}
-	l := &labeled{labels: WithWorker(s.labels, f.opts.WorkerLabel, m.workerID)}
+	l := WithWorker(s.labels, f.opts.WorkerLabel, m.workerID)
 	if m.inc != nil {
 		m.inc.labels[slot] = l
 	}

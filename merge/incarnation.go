@@ -39,7 +39,7 @@ type Incarnation struct {
 	variants map[*variant]struct{}
 	metas    map[string]*meta
 	hints    map[string]Mode
-	labels   map[Slot]*labeled // of gauges that carry the worker label
+	labels   map[Slot]exposition.Labels // of gauges that carry the worker label
 
 	untyped map[Slot]Slot // by typed line of the last snapshot, the line that the page itself has
 

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
 )
 
 // formatVersion is the first byte of a page and of the state record.
@@ -107,7 +109,7 @@ func (inc *Incarnation) appendGauges(dst []byte) []byte {
 func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
 	inc := &Incarnation{
 		fold: f, seq: r.uint(), moves: r.uint(), Key: r.string(), WorkerID: r.string(), present: true,
-		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]*labeled{},
+		ranks: map[Slot]rank{}, goodSum: map[Slot]float64{}, labels: map[Slot]exposition.Labels{},
 	}
 	inc.born = time.Unix(r.int(), int64(r.below(1e9)))
 	inc.base, inc.committed, inc.up = r.bool(), r.bool(), r.bool()

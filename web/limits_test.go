@@ -107,9 +107,9 @@ type kept struct{ http.RoundTripper }
 // largePage has more than net/http keeps in a buffer.
 func largePage(context.Context, string, string) (*federator.Page, error) {
 	page, _ := onePage(context.Background(), "", "")
-	family := page.Families[0]
+	family := page.Families[0].Family()
 	family.Help = strings.Repeat("x", 1<<20)
-	return &federator.Page{Families: []exposition.Family{family}}, nil
+	return &federator.Page{Families: []exposition.Filled{exposition.Fill(&family)}}, nil
 }
 
 // A reader who stops reading must not hold a page, a compressor and a goroutine for ever.

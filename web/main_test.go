@@ -174,10 +174,10 @@ func get(t *testing.T, client *http.Client, url string, edit func(*http.Request)
 
 // onePage is a page with one counter.
 func onePage(context.Context, string, string) (*federator.Page, error) {
-	return &federator.Page{Families: []exposition.Family{{
+	return &federator.Page{Families: []exposition.Filled{exposition.Fill(&exposition.Family{
 		Name: "reqs_total", Type: exposition.Counter, Help: "Requests.",
 		Series: []exposition.Series{{Labels: exposition.Labels{{Name: "view", Value: "fire"}}, Value: 30}},
-	}}}, nil
+	})}}, nil
 }
 
 // capture gives a logger and what it has logged.

@@ -97,7 +97,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, page *federat
 	w.Header().Add("Vary", "Accept")
 	out, end := compress(w, r)
 	defer end()
-	if err := exposition.Encode(out, enc, page.Families); err != nil {
+	if err := exposition.EncodeFilled(out, enc, page.Families); err != nil {
 		s.options.Logger.Debug("Merged page was not sent whole", "err", err) // the reader went away
 	}
 }

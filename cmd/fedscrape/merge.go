@@ -149,7 +149,7 @@ func (m *merger) run(ctx context.Context) error {
 	if len(bad) > 0 {
 		return errors.Join(bad...)
 	}
-	return exposition.Encode(m.stdout, m.encoding, m.fold.Families(now))
+	return exposition.EncodeFilled(m.stdout, m.encoding, m.fold.Render(now))
 }
 
 // add takes one input in as a worker.

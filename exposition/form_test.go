@@ -1,0 +1,192 @@
+package exposition
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// randomFamilies is a page in which everything may change from round to round but names and labels.
+func randomFamilies(r *rand.Rand) []Family {
+	var out []Family
+	for _, typ := range []Type{Counter, Gauge, Histogram, GaugeHistogram, Summary, Info, StateSet, Unknown} {
+		for i, name := range []string{"x_" + typ.String(), "dotted.name " + typ.String(), typ.String() + "_total"} {
+			if typ == Info && i == 0 {
+				name += "_info"
+			}
+			f := Family{Name: name, Type: typ, Help: "Some \"help\"\n."}
+			for _, v := range []string{"a", "b\"\\\n", "c"} {
+				if r.IntN(5) == 0 {
+					continue
+				}
+				f.Series = append(f.Series, randomSeries(r, v))
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func randomSeries(r *rand.Rand, value string) Series {
+	s := Series{Labels: Labels{{"dotted.label", value}, {"k", value}}, Value: float64(r.IntN(100))}
+	for _, b := range []float64{0.1, 1, 2.5, 10} {
+		if r.IntN(4) > 0 {
+			s.Buckets = append(s.Buckets, Bucket{UpperBound: b, Count: float64(r.IntN(9))})
+		}
+		if r.IntN(4) > 0 {
+			s.Quantiles = append(s.Quantiles, Quantile{Quantile: b / 10, Value: float64(r.IntN(9))})
+		}
+	}
+	if r.IntN(3) == 0 && len(s.Buckets) > 0 {
+		s.Buckets[0].Exemplar = &Exemplar{Labels: Labels{{"trace_id", strconv.Itoa(r.IntN(9))}}, Value: 0.5, Timestamp: 1.5}
+		s.Exemplar = s.Buckets[0].Exemplar
+	}
+	s.HasSum, s.HasCount = r.IntN(4) > 0, r.IntN(4) > 0
+	if r.IntN(2) == 0 {
+		s.Start = 1.6e9
+	}
+	return s
+}
+
+var someAccepts = []string{
+	"text/plain;version=0.0.4", "text/plain;version=1.0.0;escaping=allow-utf-8", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+	"application/openmetrics-text;version=1.0.0;escaping=dots", "application/openmetrics-text;version=0.0.1",
+}
+
+// fill takes families apart, into forms of the round before where they fit.
+func fill(families []Family, forms map[string]*Form) []Filled {
+	sheet := NewSheet(0, 0)
+	for i := range families {
+		f := &families[i]
+		forms[f.Name] = sheet.Family(forms[f.Name], f)
+	}
+	return sheet.Families()
+}
+
+// TestFormsChangeNothing holds pages of families that were taken apart against pages of whole ones, and the families put
+// together again against those that they were.
+func TestFormsChangeNothing(t *testing.T) {
+	for seed := range uint64(200) {
+		r, forms := rand.New(rand.NewPCG(seed, 3)), map[string]*Form{}
+		for round := range 6 {
+			enc := Negotiate(someAccepts[r.IntN(len(someAccepts))])
+			families := randomFamilies(r)
+			filled := fill(families, forms)
+			var apart, again, whole strings.Builder
+			err := errors.Join(EncodeFilled(&apart, enc, filled), Encode(&whole, enc, families))
+			back := make([]Family, 0, len(filled))
+			for _, f := range filled {
+				back = append(back, f.Family())
+			}
+			if err = errors.Join(err, Encode(&again, enc, back)); err != nil || apart.String() != whole.String() || again.String() != whole.String() {
+				t.Fatalf("seed %d, round %d, %s: %v\n%s\nwhole:\n%s\nput together again:\n%s", seed, round, enc.ContentType(), err,
+					apart.String(), whole.String(), again.String())
+			}
+		}
+	}
+}
+
+// TestFormIsKept: a family whose numbers alone change has the form that it had, and its text is made once.
+func TestFormIsKept(t *testing.T) {
+	forms, enc := map[string]*Form{}, Negotiate(someAccepts[0])
+	families := slices.DeleteFunc(randomFamilies(rand.New(rand.NewPCG(1, 1))), func(f Family) bool { return len(f.Series) == 0 })
+	first := fill(families, forms)
+	texts := make([]*formText, 0, len(first))
+	for i := range first {
+		texts = append(texts, first[i].in(enc))
+	}
+	for i := range families {
+		families[i] = clone(&families[i])
+		families[i].each(func(v *float64, x **Exemplar) { *v, *x = *v+1, nil })
+	}
+	for i, f := range fill(families, forms) {
+		if f.Form != first[i].Form || f.in(enc) != texts[i] {
+			t.Errorf("family %s was made anew", f.Name())
+		}
+	}
+	families[0].Series[0].Labels = Labels{{"other", "label"}}
+	if f := fill(families, forms)[0]; f.Form == first[0].Form {
+		t.Error("a form has another family's labels")
+	}
+}
+
+// TestFormIsShared: one page goes out in several encodings at once.
+func TestFormIsShared(t *testing.T) {
+	families := randomFamilies(rand.New(rand.NewPCG(1, 1)))
+	filled := fill(families, map[string]*Form{})
+	var group sync.WaitGroup
+	for _, accept := range someAccepts {
+		want := encode(t, accept, families)
+		for range 2 {
+			group.Go(func() {
+				for range 20 {
+					var b strings.Builder
+					if err := EncodeFilled(&b, Negotiate(accept), filled); err != nil || b.String() != want {
+						t.Errorf("%v\n%s\nwant:\n%s", err, b.String(), want)
+					}
+				}
+			})
+		}
+	}
+	group.Wait()
+	for _, f := range filled {
+		if n := len(*f.texts.Load()); n > len(someAccepts) {
+			t.Errorf("%d texts of %d encodings", n, len(someAccepts))
+		}
+	}
+}
+
+// TestUndo: what was taken of a family and given up is not the next one's.
+func TestUndo(t *testing.T) {
+	sheet := NewSheet(0, 0)
+	one := Family{Name: "one", Type: Gauge, Series: []Series{{Value: 1}}}
+	form := sheet.Family(nil, &one)
+	sheet.Number(5)
+	sheet.Exemplar(&Exemplar{Value: 1})
+	sheet.Undo()
+	sheet.Number(2)
+	sheet.End(form)
+	var b strings.Builder
+	if err := EncodeFilled(&b, Negotiate(""), sheet.Families()); err != nil || b.String() != "# TYPE one gauge\none 1\n# TYPE one gauge\none 2\n" {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	if f := sheet.Families()[1]; len(f.exemplars) > 0 {
+		t.Error("an exemplar was left")
+	}
+}
+
+// broken takes so many bytes, and no more.
+type broken struct{ room int }
+
+func (w *broken) Write(p []byte) (int, error) {
+	if w.room -= len(p); w.room < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+// TestBrokenReaderLeavesNothing: what one who goes away in the middle of a page was to get is in nobody else's.
+func TestBrokenReaderLeavesNothing(t *testing.T) {
+	long := Family{Name: "long_total", Type: Counter}
+	for i := range 10_000 {
+		long.Series = append(long.Series, Series{Labels: Labels{{"i", strconv.Itoa(i)}}, Value: 1})
+	}
+	enc := Negotiate(someAccepts[0])
+	for room := 0; room < 3*flushAt; room += flushAt / 2 {
+		if err := Encode(&broken{room}, enc, []Family{long}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Fatalf("room for %d: %v", room, err)
+		}
+		if err := EncodeFilled(&broken{room}, enc, fill([]Family{long}, map[string]*Form{})); !errors.Is(err, io.ErrClosedPipe) {
+			t.Fatalf("room for %d, filled: %v", room, err)
+		}
+		var b strings.Builder
+		if err := Encode(&b, enc, []Family{{Name: "x", Type: Gauge, Series: []Series{{Value: 1}}}}); err != nil || b.String() != "# TYPE x gauge\nx 1\n" {
+			t.Fatalf("room for %d: %v, %.200q", room, err, b.String())
+		}
+	}
+}
