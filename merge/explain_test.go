@@ -49,8 +49,11 @@ func checkExplained(t failer, f *Fold, now time.Time) {
 	if len(got) != len(want) {
 		t.Fatalf("%d lines are explained, %d are on the page:\n%v\n%v", len(got), len(want), got, want)
 	}
+	for _, fam := range f.families {
+		fam.plannedFor = 0
+	}
 	if after := flatten(f.Families(now)); !cmp.Equal(after, want, cmp.Comparer(func(a, b float64) bool { return a == b || a != a && b != b })) {
-		t.Fatalf("the page changed by being explained: %s", cmp.Diff(want, after))
+		t.Fatalf("the page changed by being explained, or is another without a plan: %s", cmp.Diff(want, after))
 	}
 }
 
