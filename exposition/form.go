@@ -2,7 +2,6 @@ package exposition
 
 import (
 	"bytes"
-	"io"
 	"slices"
 	"sync/atomic"
 	"unsafe"
@@ -90,97 +89,6 @@ func sameLabels(a, b Labels) bool {
 	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b) || slices.Equal(a, b)
 }
 
-// Filled is a form with its numbers: a family of one page. It must be immutable during its lifetime.
-type Filled struct {
-	*Form
-	numbers   []float64
-	exemplars []placed
-}
-
-// placed is an exemplar and the place of its number.
-type placed struct {
-	place    int32
-	exemplar *Exemplar
-}
-
-// Fill takes one family apart.
-func Fill(of *Family) Filled {
-	sheet := NewSheet(1, 0)
-	sheet.Family(nil, of)
-	return sheet.families[0]
-}
-
-// Name is the family's.
-func (f Filled) Name() string { return f.family.Name }
-
-// Family gives the family as it was before it was taken apart.
-func (f Filled) Family() Family {
-	out, at := clone(&f.family), 0
-	exemplars := f.exemplars
-	out.each(func(v *float64, x **Exemplar) {
-		if *v = f.numbers[at]; len(exemplars) > 0 && int(exemplars[0].place) == at {
-			*x, exemplars = exemplars[0].exemplar, exemplars[1:]
-		}
-		at++
-	})
-	return out
-}
-
-// Sheet takes the numbers of one page, family by family.
-type Sheet struct {
-	numbers   []float64
-	exemplars []placed
-	families  []Filled
-	begin     int // of the family under way
-	exampled  int
-}
-
-// NewSheet gives a sheet with room for so many families and numbers.
-func NewSheet(families, numbers int) *Sheet {
-	return &Sheet{numbers: make([]float64, 0, numbers), families: make([]Filled, 0, families)}
-}
-
-// Number takes the next number of the family under way.
-func (s *Sheet) Number(v float64) { s.numbers = append(s.numbers, v) }
-
-// Exemplar takes that of the number before; nil is none.
-func (s *Sheet) Exemplar(x *Exemplar) {
-	if x != nil {
-		s.exemplars = append(s.exemplars, placed{int32(len(s.numbers) - s.begin - 1), x})
-	}
-}
-
-// Numbers is how many it has.
-func (s *Sheet) Numbers() int { return len(s.numbers) }
-
-// Undo forgets what was taken of the family under way.
-func (s *Sheet) Undo() {
-	s.numbers, s.exemplars = s.numbers[:s.begin], s.exemplars[:s.exampled]
-}
-
-// End ends a family, whose form all numbers are given of.
-func (s *Sheet) End(form *Form) {
-	n, x := len(s.numbers), len(s.exemplars)
-	s.families = append(s.families, Filled{form, s.numbers[s.begin:n:n], s.exemplars[s.exampled:x:x]})
-	s.begin, s.exampled = n, x
-}
-
-// Family takes a whole family, and gives its form: the last one where that still shows it. last may be nil.
-func (s *Sheet) Family(last *Form, of *Family) *Form {
-	if last == nil || !last.shows(of) {
-		last = NewForm(of)
-	}
-	of.each(func(v *float64, x **Exemplar) {
-		s.Number(*v)
-		s.Exemplar(*x)
-	})
-	s.End(last)
-	return last
-}
-
-// Families are those that have ended.
-func (s *Sheet) Families() []Filled { return s.families }
-
 // formText is the text of a form in one encoding.
 type formText struct {
 	enc    Encoding
@@ -215,43 +123,4 @@ func (f *Form) write(enc Encoding) *formText {
 	e.all(&f.family)
 	w.text = bytes.Clone(e.buf)
 	return w
-}
-
-// EncodeFilled writes a page of families that were filled in. The order is the caller's.
-func EncodeFilled(w io.Writer, enc Encoding, families []Filled) error {
-	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
-	defer e.release()
-	e.w, e.enc = w, enc
-	for i := range families {
-		if e.fill(families[i].in(enc), &families[i]); e.err != nil {
-			return e.err
-		}
-	}
-	return e.end()
-}
-
-// fill writes a form with its numbers.
-func (e *encoder) fill(w *formText, f *Filled) {
-	at := int32(0)
-	for i, end := range w.ends {
-		if len(e.buf) >= flushAt {
-			e.flush()
-		}
-		e.buf = append(e.buf, w.text[at:end]...)
-		place := w.places[i]
-		e.buf = AppendFloat(e.buf, f.numbers[place])
-		if w.exemplars && len(f.exemplars) > 0 {
-			e.exemplar(f.exemplarAt(place))
-		}
-		at = end
-	}
-	e.buf = append(e.buf, w.text[at:]...)
-}
-
-func (f *Filled) exemplarAt(place int32) *Exemplar {
-	i, found := slices.BinarySearchFunc(f.exemplars, place, func(p placed, place int32) int { return int(p.place - place) })
-	if !found {
-		return nil
-	}
-	return f.exemplars[i].exemplar
 }

@@ -49,13 +49,13 @@ func (s *sick) Append(b *ledger.Batch) error {
 	return s.Ledger.Append(b)
 }
 
-func (s *sick) WritePage(key string, page []byte) error {
+func (s *sick) WritePage(key string, page ...[]byte) error {
 	if strings.Contains(key, s.only) {
 		if err := s.act(); err != nil {
 			return err
 		}
 	}
-	return s.Ledger.WritePage(key, page)
+	return s.Ledger.WritePage(key, page...)
 }
 
 // inSickWorld has two workers and a ledger that the test can make ill.

@@ -50,7 +50,8 @@ type Instance struct {
 	open bool
 
 	writing       chan struct{} // holds one token while the ledger is written
-	pageBuffer    []byte        // of who has the token
+	headBuffer    []byte        // of who has the token: a page's head
+	saidBuffer    []byte        // and what its workers say
 	saved         time.Time     // when the records were last; zero: never
 	saveBegun     time.Time
 	savedDeparted map[string]json.RawMessage // the departed workers' records in the ledger, by key

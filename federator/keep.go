@@ -27,7 +27,7 @@ type keeping struct {
 	ids   map[string][]byte
 	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
 	departed map[string]json.RawMessage
-	page     []byte // the instance's buffer, as long as this has the turn; nil: none
+	page     [][]byte // in the instance's buffers, as long as this has the turn; nil: none
 }
 
 // turn waits until an earlier write of the instance has ended, so that an older state never follows a newer one. It
@@ -57,7 +57,8 @@ func (in *Instance) turn() bool {
 	}
 }
 
-// collect gathers what a page that was rendered now shows: first of all what departed.
+// collect gathers what a page that was rendered now shows: first of all what departed. With a page, what its workers say is
+// in its buffer already.
 func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 	k := &keeping{}
 	if in.saved.IsZero() || in.fold.Unsaved() || len(in.folded.unsaved) > 0 {
@@ -68,8 +69,8 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		for _, m := range in.sorted() {
 			head.Members = append(head.Members, m.record())
 		}
-		in.pageBuffer = appendPage(in.pageBuffer[:0], head, in.fold.AppendPage)
-		k.page = in.pageBuffer
+		in.headBuffer = appendHead(in.headBuffer[:0], head, in.fold.AppendHead)
+		k.page = [][]byte{in.headBuffer, in.saidBuffer}
 	}
 	return k
 }
@@ -162,7 +163,7 @@ func (in *Instance) write(k *keeping) {
 	begun := time.Now()
 	op, err := "append", in.append(k)
 	if err == nil && k.page != nil {
-		if err = in.federator.ledger.WritePage(in.key.prefix(), k.page); err == nil {
+		if err = in.federator.ledger.WritePage(in.key.prefix(), k.page...); err == nil {
 			in.fold.Paged()
 		} else {
 			op = "page"
@@ -235,6 +236,9 @@ func (in *Instance) keepNow(withPage bool) {
 		return
 	}
 	in.mu.Lock()
+	if withPage {
+		in.saidBuffer = in.fold.AppendSaid(in.saidBuffer[:0])
+	}
 	k := in.collect(withPage, time.Now())
 	in.mu.Unlock()
 	in.keep(k)

@@ -124,11 +124,11 @@ func (l *ill) Append(b *ledger.Batch) error {
 	return l.Ledger.Append(b)
 }
 
-func (l *ill) WritePage(key string, page []byte) error {
+func (l *ill) WritePage(key string, page ...[]byte) error {
 	if l.pages {
 		return errFull
 	}
-	return l.Ledger.WritePage(key, page)
+	return l.Ledger.WritePage(key, page...)
 }
 
 // TestLedgerThatTakesAPart says so, which part it was, and that it works again; what it did not take it gets later.

@@ -9,8 +9,8 @@ import (
 	"github.com/fedscrape/fedscrape/merge"
 )
 
-// render gives the page as of now, or a *NoWorkerUpError.
-func (in *Instance) render(now time.Time) (*Page, error) {
+// render gives the page as of now, or a *NoWorkerUpError. Where it is to be kept, what the workers say is in the buffer.
+func (in *Instance) render(now time.Time, keeps bool) (*Page, error) {
 	up := 0
 	for _, m := range in.members {
 		if m.state == stateUp {
@@ -18,11 +18,22 @@ func (in *Instance) render(now time.Time) (*Page, error) {
 		}
 	}
 	if up == 0 && !in.job.ServeEmpty {
+		if keeps {
+			in.saidBuffer = in.fold.AppendSaid(in.saidBuffer[:0])
+		}
 		return nil, in.failures()
 	}
-	families := append(in.fold.Render(now), in.own(up)...)
+	families := append(in.merged(now, keeps), in.own(up)...)
 	slices.SortFunc(families, func(a, b exposition.Filled) int { return cmp.Compare(a.Name(), b.Name()) })
 	return &Page{Families: families, Time: now}, nil
+}
+
+func (in *Instance) merged(now time.Time, keeps bool) (families []exposition.Filled) {
+	if !keeps {
+		return in.fold.Render(now)
+	}
+	families, in.saidBuffer = in.fold.RenderAndSay(now, in.saidBuffer[:0])
+	return families
 }
 
 func (in *Instance) failures() *NoWorkerUpError {

@@ -105,8 +105,8 @@ func sameWorker(a, b *discovery.Worker) bool {
 		a.StartTime.Equal(b.StartTime) && maps.Equal(a.Labels, b.Labels)
 }
 
-// appendPage puts the head before the fold's part.
-func appendPage(page []byte, head *pageRecord, appendFold func([]byte) []byte) []byte {
+// appendHead puts the head before the fold's part.
+func appendHead(page []byte, head *pageRecord, appendFold func([]byte) []byte) []byte {
 	b := head.json(make([]byte, 0, 256+512*len(head.Members)))
 	page = binary.AppendUvarint(page, uint64(len(b)))
 	return appendFold(append(page, b...))

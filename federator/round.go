@@ -84,7 +84,7 @@ func (in *Instance) show(keeps bool) (*Page, error) {
 	now := time.Now()
 	in.giveUp()
 	in.settle(now)
-	page, err := in.render(now)
+	page, err := in.render(now, keeps)
 	if keeps {
 		k := in.collect(true, now)
 		in.mu.Unlock()

@@ -21,9 +21,10 @@ type Store interface {
 // Ledger keeps records and pages. It is safe for concurrent use.
 type Ledger interface {
 	Store
-	// WritePage keeps a page as a key's newest. Once it has returned the next process finds it, even if this one is
-	// killed; a power cut may take what was written in the last milliseconds. The page is not kept after the return.
-	WritePage(key string, page []byte) error
+	// WritePage keeps a page, in parts that follow one another, as a key's newest. Once it has returned the next process
+	// finds it, even if this one is killed; a power cut may take what was written in the last milliseconds. The parts are
+	// not kept after the return.
+	WritePage(key string, page ...[]byte) error
 	// LoadPage calls f with a key's pages, the newest first, until f returns true. The error is ErrNoPage where none was
 	// kept, ErrDamaged where one was and none can be read. f must not keep page, nor call the ledger.
 	LoadPage(key string, f func(page []byte) bool) error

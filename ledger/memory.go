@@ -52,10 +52,14 @@ func (m *Memory) Append(batch *Batch) error {
 }
 
 // WritePage implements Ledger.
-func (m *Memory) WritePage(key string, page []byte) error {
+func (m *Memory) WritePage(key string, page ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pages[key] = append(m.pages[key][:0], page...)
+	kept := m.pages[key][:0]
+	for _, part := range page {
+		kept = append(kept, part...)
+	}
+	m.pages[key] = kept
 	return nil
 }
 

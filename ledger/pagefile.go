@@ -22,17 +22,20 @@ type version struct {
 }
 
 // partsOfPage gives a page as it is in its file: magic, lengths, numbers and key; the page; the checksum of both.
-func partsOfPage(key string, v version) [][]byte {
+func partsOfPage(key string, v version, page [][]byte) [][]byte {
 	dst := make([]byte, 0, pageHead+len(key)+4)
 	dst = append(dst, pageMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(key))) //nolint:gosec // keys are short
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(v.page)))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(sizeOf(page)))
 	dst = binary.LittleEndian.AppendUint64(dst, v.seq)
 	dst = binary.LittleEndian.AppendUint64(dst, v.appended)
 	dst = append(dst, key...)
-	sum := crc32.Update(crc32.Checksum(dst, castagnoli), castagnoli, v.page)
+	sum := crc32.Checksum(dst, castagnoli)
+	for _, part := range page {
+		sum = crc32.Update(sum, castagnoli, part)
+	}
 	end := binary.LittleEndian.AppendUint32(dst, sum)
-	return [][]byte{dst, v.page, end[len(dst):]}
+	return append(append([][]byte{dst}, page...), end[len(dst):])
 }
 
 // decodePage is the way back. The file may be longer than the page: an older one was.

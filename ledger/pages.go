@@ -155,14 +155,14 @@ func (p *pages) read(key string, st *pageState) ([]version, error) {
 	return list, nil
 }
 
-func (p *pages) write(key string, page []byte) error {
+func (p *pages) write(key string, page [][]byte) error {
 	st := p.hold(key)
 	defer st.mu.Unlock()
 	if err := p.load(key, st); err != nil {
 		return err
 	}
 	st.last++
-	parts := partsOfPage(key, version{seq: st.last, appended: p.appended.Load(), page: page})
+	parts := partsOfPage(key, version{seq: st.last, appended: p.appended.Load()}, page)
 	slot := st.free()
 	if err := p.writeSlot(key, slot, parts, st); err != nil {
 		return err

@@ -238,7 +238,8 @@ func (p *powerTest) write(key string) {
 	id := fmt.Sprintf("%s %d %d;", key, len(l.pages), p.random.Uint32())
 	page := bytes.Repeat([]byte(id), 1+p.random.IntN([]int{10, 200, 600}[p.random.IntN(3)]))
 	l.pages = append(l.pages, string(page))
-	if p.pages.write(key, page) == nil {
+	cut := p.random.IntN(len(page))
+	if p.pages.write(key, [][]byte{page[:cut], page[cut:]}) == nil {
 		l.written = len(l.pages) - 1
 	}
 }

@@ -21,11 +21,11 @@
 //
 // # What survives
 //
-// Save gives what is not of present workers as records, AppendPage what is, with each page that is shown, and Restore
+// Save gives what is not of present workers as records, AppendHead and AppendSaid what is, with each page that is shown, and Restore
 // makes of both what was shown last. Nothing but the clocks tells a fold that was restored from one that lived on.
 //
 // # Limits
 //
-// Nothing here does I/O, starts a goroutine or reads a clock: time comes in. Sums are kept as unevaluated pairs of
+// Nothing here does I/O, leaves a goroutine behind or reads a clock: time comes in. Sums are kept as unevaluated pairs of
 // floats (about 106 bits), so that they do not depend on the order of workers.
 package merge

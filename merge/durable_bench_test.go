@@ -1,8 +1,12 @@
 package merge
 
 import (
+	"bytes"
+	"maps"
 	"strconv"
 	"testing"
+
+	"github.com/fedscrape/fedscrape/exposition"
 )
 
 // BenchmarkAppendPage encodes what 64 workers of 2,000 lines say.
@@ -10,11 +14,11 @@ func BenchmarkAppendPage(b *testing.B) {
 	f, _, _ := benchFold(b)
 	f.Families(t0)
 	f.Saved(f.Save(t0))
-	page := f.AppendPage(nil)
+	page := appendPage(f, nil)
 	b.SetBytes(int64(len(page)))
 	b.ReportAllocs()
 	for b.Loop() {
-		page = f.AppendPage(page[:0])
+		page = appendPage(f, page[:0])
 	}
 }
 
@@ -58,12 +62,41 @@ func TestAppendPageAllocatesNothing(t *testing.T) {
 	}
 	f.Families(t0)
 	f.Saved(f.Save(t0))
-	buffer := f.AppendPage(nil)
+	buffer := appendPage(f, nil)
 	most := 0.0
 	if slow {
 		most = 20 // the race detector makes append allocate
 	}
-	if n := testing.AllocsPerRun(20, func() { buffer = f.AppendPage(buffer[:0]) }); n > most {
+	if n := testing.AllocsPerRun(20, func() { buffer = appendPage(f, buffer[:0]) }); n > most {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestRenderAndSay: what is done at once is the same as one after the other, page after page.
+func TestRenderAndSay(t *testing.T) {
+	one, two := New(NewOptions()), New(NewOptions())
+	lines, said := append(costPage(manyLines/8), gaugeSample()), []byte(nil)
+	for round := range 3 {
+		for i := range 9 {
+			lines[i].v += float64(10 - 7*round) // in the third round all fall
+			for _, f := range []*Fold{one, two} {
+				if round == 0 {
+					add(f, strconv.Itoa(i))
+				}
+				page(f, f.Incarnations()[i], t0, lines...)
+			}
+		}
+		var filled []exposition.Filled
+		filled, said = one.RenderAndSay(t0, said[:0])
+		got := map[string]float64{}
+		for _, f := range filled {
+			maps.Copy(got, flatten([]exposition.Family{f.Family()}))
+		}
+		if want := flatten(two.Families(t0)); !maps.Equal(got, want) {
+			t.Errorf("round %d: the page has %d lines, or other numbers than one of %d", round, len(got), len(want))
+		}
+		if want := two.AppendSaid(nil); !bytes.Equal(said, want) {
+			t.Errorf("round %d: %d bytes are said, want %d", round, len(said), len(want))
+		}
 	}
 }

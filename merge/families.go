@@ -3,6 +3,7 @@ package merge
 import (
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -23,11 +24,45 @@ func (f *Fold) Families(now time.Time) []exposition.Family {
 func (f *Fold) Render(now time.Time) []exposition.Filled {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.settle(now)
+	return f.addUp(now)
+}
+
+// manyLines is from how many on adding up takes longer than to wake another core.
+const manyLines = 16 << 10
+
+// RenderAndSay is Render and AppendSaid. Neither changes what the other reads: where there are many lines, both are done at
+// once.
+func (f *Fold) RenderAndSay(now time.Time, said []byte) ([]exposition.Filled, []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settle(now)
+	lines := 0
+	for _, inc := range f.incarnations {
+		lines += len(inc.slots)
+	}
+	if lines < manyLines {
+		return f.addUp(now), f.appendSaid(said)
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	done := make(chan []byte, 1)
+	group.Go(func() { done <- f.appendSaid(said) })
+	page := f.addUp(now)
+	return page, <-done
+}
+
+// settle decides, as of now, what there is to be shown.
+func (f *Fold) settle(now time.Time) {
 	f.see(now)
 	f.infoAgain(now)
 	f.decideLayout()
 	f.countHolders()
 	f.expire(now)
+}
+
+// addUp makes the page of what is settled.
+func (f *Fold) addUp(now time.Time) []exposition.Filled {
 	f.accumulate(now)
 	sheet := exposition.NewSheet(len(f.families), f.numbers)
 	for _, fam := range f.inOrder() {

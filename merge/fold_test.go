@@ -112,6 +112,9 @@ func wantShow(t *testing.T, f *Fold, now time.Time, want string) {
 	if got := show(f, now); strings.TrimSpace(got) != strings.TrimSpace(want) {
 		t.Fatalf("merged:\n%s\nwant:\n%s", got, want)
 	}
+	if got := show(f, now); strings.TrimSpace(got) != strings.TrimSpace(want) {
+		t.Fatalf("merged once more, by plan:\n%s\nwant:\n%s", got, want)
+	}
 }
 
 func add(f *Fold, name string) *Incarnation {

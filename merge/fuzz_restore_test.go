@@ -80,7 +80,7 @@ func exercise(f *Fold) {
 	for range 2 {
 		f.Families(t0)
 		f.Conflicts()
-		f.AppendPage(nil)
+		appendPage(f, nil)
 		f.Saved(f.Save(t0))
 		for i, inc := range f.Incarnations() {
 			if !inc.Present() {

@@ -12,9 +12,9 @@ import (
 // formatVersion is the first byte of a page and of the state record.
 const formatVersion = 1
 
-// AppendPage appends what a page needs to be shown again: what each present incarnation says, and what no durable
-// record has yet. It is called after the Families that it is to keep, with no Commit in between.
-func (f *Fold) AppendPage(dst []byte) []byte {
+// AppendHead appends the head of what a page needs to be shown again: what it counted, and what no durable record has yet.
+// What AppendSaid gives follows it. Both are called after the Render that is to be kept, with no Commit in between.
+func (f *Fold) AppendHead(dst []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var carried *Save
@@ -28,7 +28,17 @@ func (f *Fold) AppendPage(dst []byte) []byte {
 	} else {
 		dst = appendBytes(dst, f.tailBytes())
 	}
-	dst = f.appendMarks(dst)
+	return f.appendMarks(dst)
+}
+
+// AppendSaid appends what the present incarnations say.
+func (f *Fold) AppendSaid(dst []byte) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.appendSaid(dst)
+}
+
+func (f *Fold) appendSaid(dst []byte) []byte {
 	for _, inc := range f.incarnations {
 		if inc.present {
 			dst = f.appendIncarnation(append(dst, 1), inc)

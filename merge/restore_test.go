@@ -37,12 +37,15 @@ func (d *disk) append(s *Save) {
 	}
 }
 
+// appendPage appends all that a page needs to be shown again.
+func appendPage(f *Fold, dst []byte) []byte { return f.AppendSaid(f.AppendHead(dst)) }
+
 // diskPages is how many pages are kept: more than a power cut can take.
 const diskPages = 3
 
 // page keeps one.
 func (d *disk) page(f *Fold) {
-	d.pages = append(d.pages, f.AppendPage(nil))
+	d.pages = append(d.pages, appendPage(f, nil))
 	if len(d.pages) > diskPages {
 		d.pages = d.pages[1:]
 	}
