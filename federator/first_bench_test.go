@@ -102,7 +102,7 @@ func BenchmarkFirstRound(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := exposition.Encode(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
+				if err := exposition.EncodeFilled(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
 					b.Fatal(err)
 				}
 				return cpu(b) - begun

@@ -88,6 +88,7 @@ func (f *Fold) follow(plan []step, sheet *exposition.Sheet) bool {
 		switch st.do {
 		case showLine:
 			sheet.Number(f.rising(st.slot, f.total[st.slot].value()))
+			sheet.Exemplar(f.exemplarOf(st.slot))
 		case startOver:
 			below, floor = sum{}, 0
 		case passBucket:
@@ -98,6 +99,7 @@ func (f *Fold) follow(plan []step, sheet *exposition.Sheet) bool {
 			t.addSum(below)
 			floor = math.Max(floor, f.rising(st.slot, t.value()))
 			sheet.Number(floor)
+			sheet.Exemplar(f.exemplarOf(st.slot))
 		case showCount:
 			sheet.Number(floor)
 		case showStart:
