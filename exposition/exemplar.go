@@ -3,6 +3,7 @@ package exposition
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -59,11 +60,10 @@ func readExemplar(rest []byte) (x RawExemplar, err error) {
 		return x, errExemplar
 	}
 	if len(rest) > 0 {
-		word, rest, ok = cutWord(rest)
-		if _, number := parseSeconds(word); !ok || !number || len(rest) > 0 {
+		word, rest, _ = cutWord(rest)
+		if x.Timestamp, ok = parseValue(word); !ok || math.IsNaN(x.Timestamp) || math.IsInf(x.Timestamp, 0) || len(rest) > 0 {
 			return x, errExemplar
 		}
-		x.Timestamp, _ = parseValue(word)
 	}
 	if set {
 		x.Labels = text
@@ -75,7 +75,10 @@ func readExemplar(rest []byte) (x RawExemplar, err error) {
 // whether it is one that any page may have, and not too long.
 func checkLabels(text []byte) (set bool, err error) {
 	set = true
-	length := 0
+	room := MaxExemplar
+	if len(text) <= MaxExemplar {
+		room = math.MaxInt // no need to count
+	}
 	for i := 1; text[i] != '}'; {
 		value := exemplarName(text, i)
 		if value < 0 || text[value] != '=' || text[value+1] != '"' {
@@ -86,8 +89,10 @@ func checkLabels(text []byte) (set bool, err error) {
 			return false, errExemplar
 		}
 		name := unquoted(text[i:value])
-		length += characters(name) + characters(text[value+2:end])
-		set = set && length <= MaxExemplar && isNewName(text[:i], name)
+		if room < math.MaxInt {
+			room -= characters(name) + characters(text[value+2:end])
+		}
+		set = set && room >= 0 && isNewName(text[:i], name, text[i] == '"')
 		if i = end + 1; text[i] == ',' {
 			i++
 		} else if text[i] != '}' {
@@ -140,8 +145,8 @@ func cutLabel(text []byte, i int) (name, value []byte, next int) {
 
 // isNewName tells whether a label name, as it is written after others, is one that any page may have, and none of theirs. A
 // name that needs an escape is nobody's: it is left out, so that names can be compared as they are written.
-func isNewName(before, name []byte) bool {
-	if len(name) == 0 || bytes.IndexByte(name, '\\') >= 0 || !utf8.Valid(name) {
+func isNewName(before, name []byte, quoted bool) bool {
+	if quoted && (len(name) == 0 || bytes.IndexByte(name, '\\') >= 0 || !utf8.Valid(name)) {
 		return false
 	}
 	for i := 1; i < len(before); {
