@@ -11,8 +11,8 @@
 //
 // Text has no unit, no exemplars, no info, state set or gauge histogram types, and start times only as a family of its
 // own (`x_created`). OpenMetrics has all of them, must end with `# EOF`, and wants counters to end in `_total`: others
-// are written as unknown. Protobuf has no info and state set types. Of it exemplars, start times and the buckets of native
-// histograms are not read.
+// are written as unknown. Protobuf has no info and state set types. Of it start times and the buckets of native histograms
+// are not read.
 //
 // # Limits
 //

@@ -19,15 +19,15 @@ type ExemplarSink interface {
 
 // RawExemplar is an exemplar as a page has it, not copied yet: of ten thousand that come with a page few are kept.
 type RawExemplar struct {
-	// Labels are as OpenMetrics writes them, in braces. They are a set, and not longer than MaxExemplar.
+	// Labels are as OpenMetrics writes them, in braces. They are a set, and not longer than Prometheus stores them.
 	Labels []byte
 	// Value and Timestamp are those of Exemplar.
 	Value, Timestamp float64
 }
 
-// MaxExemplar is how many characters the names and values of an exemplar's labels may have together, as OpenMetrics has
+// maxExemplar is how many characters the names and values of an exemplar's labels may have together, as OpenMetrics has
 // it and Prometheus demands. A longer one is left out, and its sample counts.
-const MaxExemplar = 128
+const maxExemplar = 128
 
 // giveExemplar hands the exemplar on of the sample that was handed on last.
 func (p *Page) giveExemplar() {
@@ -75,8 +75,8 @@ func readExemplar(rest []byte) (x RawExemplar, err error) {
 // whether it is one that any page may have, and not too long.
 func checkLabels(text []byte) (set bool, err error) {
 	set = true
-	room := MaxExemplar
-	if len(text) <= MaxExemplar {
+	room := maxExemplar
+	if len(text) <= maxExemplar {
 		room = math.MaxInt // no need to count
 	}
 	for i := 1; text[i] != '}'; {

@@ -36,6 +36,10 @@ type pageExemplar struct {
 	value, sec float64
 }
 
+// mostText is how many bytes of labels a page's exemplars may have before those that follow are left out: a million have
+// less, commonly.
+const mostText = 64 << 20
+
 // pages' exemplars are used again.
 var spareExemplars = sync.Pool{New: func() any { return new(pageExemplars) }}
 
@@ -45,6 +49,9 @@ func (st *Stage) Exemplar(at int, x exposition.RawExemplar) {
 		st.exemplars = spareExemplars.Get().(*pageExemplars) //nolint:forcetypeassert // nothing else is put there
 	}
 	p := st.exemplars
+	if len(p.text) > mostText {
+		return
+	}
 	p.text = append(p.text, x.Labels...)
 	p.list = append(p.list, pageExemplar{int32(at), int32(len(p.text)), x.Value, x.Timestamp})
 }

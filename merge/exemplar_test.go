@@ -220,6 +220,18 @@ func TestExemplarsOfPagesRefused(t *testing.T) {
 	s.one(`{a="1"} 1 20`)
 }
 
+// What a page's exemplars take is bounded.
+func TestExemplarsAreBounded(t *testing.T) {
+	st := newScene(t).add("a").Stage()
+	for i := range mostText/1000 + 10 {
+		st.Exemplar(i, exposition.RawExemplar{Labels: make([]byte, 1000)})
+	}
+	if n := len(st.exemplars.text); n > mostText+1000 {
+		t.Errorf("%d bytes", n)
+	}
+	st.exemplars = nil // it is too much to be used again
+}
+
 func TestExemplarsForgotten(t *testing.T) {
 	s := newScene(t)
 	a := s.add("a")
