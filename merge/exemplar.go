@@ -91,7 +91,8 @@ type exemplar struct {
 	shown *exposition.Exemplar // immutable; nil: nobody has asked
 }
 
-// takeExemplars lets a page's exemplars take the place of older ones. slots are those of the page's lines.
+// takeExemplars lets a page's exemplars take the place of older ones. slots are those of the page's lines, of untyped
+// ones where they count.
 func (f *Fold) takeExemplars(st *Stage, slots []Slot, now time.Time) {
 	if st.exemplars == nil {
 		return
@@ -100,7 +101,7 @@ func (f *Fold) takeExemplars(st *Stage, slots []Slot, now time.Time) {
 	for _, x := range st.exemplars.list {
 		offer := exposition.RawExemplar{Labels: st.exemplars.text[begin:x.end], Value: x.value, Timestamp: x.sec}
 		begin = x.end
-		if slot := f.target[slots[x.at]]; f.lines[slot].hasExemplars() {
+		if slot := slots[x.at]; f.lines[slot].hasExemplars() {
 			f.offer(slot, offer, st.inc, until)
 		}
 	}

@@ -115,9 +115,12 @@ func TestExemplarsPassThrough(t *testing.T) {
 	if x := before[0].Series[0].Exemplar; x.Value != 0.5 || s.f.Families(s.now)[0].Series[0].Exemplar.Value != 0.75 {
 		t.Errorf("a page that was handed out has changed: %v", x)
 	}
-	// Lines that others may not have an exemplar on.
+	// Lines that may not have an exemplar.
 	s.page(a, "# TYPE g gauge\ng 1 # {} 1\n# TYPE u unknown\nu_total 1 # {} 1\n# TYPE s summary\ns_count 1 # {} 1\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1 # {a=\"s\"} 1\nh_count 2 # {a=\"c\"} 1 99")
 	s.want(`c_total{a="b"} 1 # {span_id="1",trace_id="\\\"\n"} 0.75 1.520879607789e+09`, `h_bucket{le="1.0"} 1 # {} 0.25`, `h_bucket{le="+Inf"} 2 # {trace_id="x"} 7 -1`)
+	if n := len(slices.DeleteFunc(slices.Clone(s.f.exemplars), func(e *exemplar) bool { return e == nil })); n != 4 {
+		t.Errorf("%d exemplars are kept, want 4", n)
+	}
 }
 
 func TestNewestExemplarWins(t *testing.T) {
@@ -161,6 +164,11 @@ func TestExemplarsWithoutTimestamp(t *testing.T) {
 	s.one(`{a="old"} 3`)
 	s.f.Return(young)
 	s.page(young, counts(`{a="younger"} 0`))
+	s.one(`{a="younger"} 0`)
+	s.f.Depart(young, s.now, false)
+	s.f.Return(young)
+	s.page(young, counts(`{a="younger"} 0`)) // the same as before
+	s.page(old, counts(`{a="old"} 3`))
 	s.one(`{a="younger"} 0`)
 	s.f.Remove(young)
 	s.page(old, counts(`{a="old"} 3`))
