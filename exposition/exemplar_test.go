@@ -32,12 +32,24 @@ func TestReadExemplar(t *testing.T) {
 	f(` # {ab="`+long+`"} 1`, &Exemplar{Labels{{"ab", unescape([]byte(long))}}, 1, 0})
 	f(` # {abc="`+long+`"} 1`, nil) // one character too many: the sample counts
 	f(` # {ab="`+long+`",c=""} 1`, nil)
+	f(` # {a="`+strings.Repeat("l", 127)+`"} 1`, &Exemplar{Labels{{"a", strings.Repeat("l", 127)}}, 1, 0})
+	f(` # {a="`+strings.Repeat("l", 128)+`"} 1`, nil)
 	f(` # {a="1",a="2"} 1`, nil) // labels of no page
 	f(` # {a="1","a"="2"} 1`, nil)
 	f(` # {""="1"} 1`, nil)
 	f(` # {"a\"b"="1"} 1`, nil)
 	f(" # {a=\"\x00\"} 1", nil)
 	f(" # {\"a\xff\"=\"b\"} 1", nil)
+}
+
+// What was copied stays, whatever becomes of the page.
+func TestExemplarCopyIsOne(t *testing.T) {
+	text := []byte(`{a="b"}`)
+	x := RawExemplar{Labels: text}.Copy()
+	clear(text)
+	if diff := cmp.Diff(Labels{{"a", "b"}}, x.Labels); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func parsed(number string) float64 {

@@ -144,7 +144,8 @@ func TestNewestExemplarWins(t *testing.T) {
 	f(`{a="1"} 1 -5`, `{a="1"} 1 -5`, `{a="2"} 1`)    // a timestamp before none
 	f(`{a="2"} 1`, `{a="1"} 9`, `{a="2"} 1`)          // the newest worker's: born at once, so by key
 	f(`{a="1"} 1 5`, `{a="1"} 1 5`, `{a="2"} 1 1800000000000`)
-	f(`{a="2"} 1 1800000599`, `{a="1"} 1 5`, `{a="2"} 1 1800000599`) // no more than ten minutes ahead
+	f(`{a="2"} 1 1800000600`, `{a="1"} 1 5`, `{a="2"} 1 1800000600`) // ten minutes ahead
+	f(`{a="1"} 1 5`, `{a="1"} 1 5`, `{a="2"} 1 1800000601`)
 }
 
 // Without a timestamp it is the newest worker's, by birth, until it is gone.
