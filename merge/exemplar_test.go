@@ -57,7 +57,7 @@ func counts(exemplar string) string { return "# TYPE c counter\nc_total 1 # " + 
 // merged gives the lines of the merged page that have an exemplar.
 func (s *scene) merged() string {
 	var b strings.Builder
-	if err := exposition.Encode(&b, exposition.Encoding{Format: exposition.OpenMetrics, Version: "1.0.0", Escaping: model.NoEscaping}, s.f.Families(s.now)); err != nil {
+	if err := exposition.EncodeFilled(&b, exposition.Encoding{Format: exposition.OpenMetrics, Version: "1.0.0", Escaping: model.NoEscaping}, s.f.Render(s.now)); err != nil {
 		s.t.Fatal(err)
 	}
 	return strings.Join(slices.DeleteFunc(strings.Split(b.String(), "\n"), func(line string) bool { return !strings.Contains(line, " # {") }), "\n")
@@ -392,7 +392,7 @@ func TestExemplarsCostNoAllocation(t *testing.T) {
 		}
 		round := func() {
 			s.page(a, b.String())
-			s.f.Families(s.now)
+			s.f.Render(s.now)
 		}
 		round()
 		round()
