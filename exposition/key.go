@@ -11,7 +11,12 @@ func AppendKey(dst []byte, id SeriesID) []byte {
 	dst = appendString(dst, id.Family)
 	dst = append(dst, byte(id.Type), byte(id.Part))
 	dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(id.Bound))
-	for _, l := range id.Labels {
+	return AppendLabelsKey(dst, id.Labels)
+}
+
+// AppendLabelsKey appends the end of AppendKey, which tells the series of a family apart.
+func AppendLabelsKey(dst []byte, labels Labels) []byte {
+	for _, l := range labels {
 		if l.Value != "" {
 			dst = appendString(dst, l.Name)
 			dst = appendString(dst, l.Value)

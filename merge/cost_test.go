@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/fedscrape/fedscrape/exposition"
 )
 
 // costPage is a page of n counters.
@@ -137,4 +139,39 @@ func BenchmarkCommit(b *testing.B) {
 	for b.Loop() {
 		benchCommit(f, incs[0], slots)
 	}
+}
+
+// A new series costs its key, its labels and itself; a new line of it its key.
+func TestNewSeriesAllocateLittle(t *testing.T) {
+	const n = 2000
+	ids := make([]exposition.SeriesID, n)
+	for i := range ids {
+		ids[i] = counter("x_total", "endpoint", "/api/v1/orders", "k", strconv.Itoa(i/2))
+		if i%2 == 1 {
+			ids[i].Part = exposition.PartCreated
+		}
+	}
+	got := testing.AllocsPerRun(5, func() {
+		f := New(NewOptions())
+		for _, id := range ids {
+			f.Slot(id)
+		}
+	})
+	if most := 2.25 * n; got > most {
+		t.Errorf("%v allocations for %d lines of %d series", got, n, n/2)
+	}
+}
+
+// The labels that Slot is given are the caller's, who uses them for the next line.
+func TestSlotKeepsLabelsOfItsOwn(t *testing.T) {
+	f := New(NewOptions())
+	a := add(f, "a")
+	labels := exposition.Labels{{Name: "k", Value: ""}}
+	st := a.Stage()
+	for i, k := range []string{"x", "y"} {
+		labels[0].Value = k
+		st.Sample(f.Slot(exposition.SeriesID{Family: "x_total", Type: exposition.Counter, Labels: labels}), float64(i), 0, false)
+	}
+	f.Commit(st, t0)
+	wantShow(t, f, t0, "x_total k=x 0\nx_total k=y 1")
 }

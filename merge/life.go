@@ -130,6 +130,7 @@ func readID(r *reader, kind int, id *exposition.SeriesID) {
 
 // makeLines fills the empty fold with n lines; slots that mean nothing are free.
 func (f *Fold) makeLines(d dictionary, n int) error {
+	f.growLines(n)
 	for range n {
 		f.appendLine(f.nobodysLine())
 	}
@@ -138,11 +139,12 @@ func (f *Fold) makeLines(d dictionary, n int) error {
 		if f.lines[slot].life = e.life; e.free {
 			continue
 		}
-		f.keyBuffer = exposition.AppendKey(f.keyBuffer[:0], e.id)
+		labels := f.keyOf(e.id)
 		if _, twice := f.index[string(f.keyBuffer)]; twice {
 			return errDamaged
 		}
-		f.setLine(slot, f.newSeries(e.id), e.id, string(f.keyBuffer))
+		key := string(f.keyBuffer)
+		f.setLine(slot, f.seriesOf(e.id, key[labels:]), e.id, key)
 		f.lines[slot].life, f.lines[slot].first = e.life, e.first
 	}
 	for slot := range f.lines {

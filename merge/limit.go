@@ -23,39 +23,33 @@ func (f *Fold) Refused() int {
 	return f.refused
 }
 
-// seriesOf gives the series of a line, a new one where it is not known; nil over series_limit.
-func (f *Fold) seriesOf(id exposition.SeriesID) *series {
-	key := string(exposition.AppendKey(nil, exposition.SeriesID{Labels: id.Labels}))
-	if s := f.find(id, key); s != nil {
-		return s
+// room tells whether a line may have its series: one that is known, or a new one below series_limit, which it counts.
+func (f *Fold) room(id exposition.SeriesID, labels []byte) bool {
+	if fam := f.families[id.Family]; fam != nil && fam.variants[id.Type] != nil && fam.variants[id.Type].byLabels[string(labels)] != nil {
+		return true
 	}
 	if f.overLimit() {
-		return nil
+		return false
 	}
 	f.series++
-	return f.newSeries(id)
+	return true
 }
 
-// newSeries gives the series of a line, a new one where it is not known.
-func (f *Fold) newSeries(id exposition.SeriesID) *series {
-	key := string(exposition.AppendKey(nil, exposition.SeriesID{Labels: id.Labels}))
+// seriesOf gives the series of a line, a new one where it is not known. labels are its exposition.AppendLabelsKey.
+func (f *Fold) seriesOf(id exposition.SeriesID, labels string) *series {
 	v := f.variantOf(id)
-	if s := v.byLabels[key]; s != nil {
+	if s := v.byLabels[labels]; s != nil {
 		return s
 	}
 	s := newSeries(v, slices.Clone(id.Labels))
 	s.since = f.asOf
-	v.byLabels[key] = s
+	if n := len(v.series); n > 0 && len(v.series[n-1].buckets) > 0 { // as many as its sibling has, mostly
+		s.buckets = make([]boundSlot, 0, len(v.series[n-1].buckets))
+	}
+	v.byLabels[labels] = s
 	v.series = append(v.series, s)
 	v.sorted = false
 	return s
-}
-
-func (f *Fold) find(id exposition.SeriesID, labels string) *series {
-	if fam := f.families[id.Family]; fam != nil && fam.variants[id.Type] != nil {
-		return fam.variants[id.Type].byLabels[labels]
-	}
-	return nil
 }
 
 // variantOf gives the family as the type, a new one where it is not known.
