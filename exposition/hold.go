@@ -9,6 +9,7 @@ type holding struct {
 	// refused says that the sink has refused a line, as it will again in the next page: such lines are read in full
 	// without keeping others from reading.
 	refused bool
+	scratch *scratch // until letGo; nil: not needed yet
 }
 
 // calmLines is after how many known lines a page lets others read.
@@ -17,6 +18,10 @@ const calmLines = 32
 func (p *Page) hold() { p.table.mu.RLock() }
 
 func (p *Page) letGo() {
+	if p.holding.scratch != nil {
+		scratches.Put(p.holding.scratch)
+		p.holding.scratch = nil
+	}
 	if p.holding.alone {
 		p.holding.alone = false
 		p.table.mu.Unlock()

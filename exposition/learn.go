@@ -1,7 +1,6 @@
 package exposition
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -10,7 +9,10 @@ import (
 
 // learn reads a line's series in full.
 func (p *Page) learn(text []byte, c context) (Slot, string, *declared, error) {
-	name, labels, err := parseSeries(text, p.format == OpenMetrics)
+	if p.holding.scratch == nil {
+		p.holding.scratch = scratches.Get().(*scratch)
+	}
+	name, labels, err := parseSeries(text, p.format == OpenMetrics, p.holding.scratch)
 	if err != nil {
 		return NoSlot, "", nil, err
 	}
@@ -48,11 +50,12 @@ func (p *Page) slot(name string, labels Labels) (slot Slot, family string, of *d
 		if !keep {
 			return NoSlot, "", of, false, nil
 		}
-		slices.SortFunc(newLabels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
-		if newName == name {
-			id, _, _ = p.resolve(name, newLabels) // le may have been relabeled away
-		} else {
+		slices.SortFunc(newLabels, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
+		switch {
+		case newName != name:
 			id = p.renamed(id, name, newName, newLabels)
+		case !slices.Equal(newLabels, labels):
+			id, _, _ = p.resolve(name, newLabels) // le may have been relabeled away
 		}
 		name, labels = newName, newLabels
 	}
@@ -62,6 +65,7 @@ func (p *Page) slot(name string, labels Labels) (slot Slot, family string, of *d
 	if err != nil {
 		return NoSlot, "", nil, true, err
 	}
+	id.Labels = withoutBound(id)
 	return p.sink.Slot(id), id.Family, of, true, nil
 }
 
@@ -99,7 +103,7 @@ func commonStem(family, sample string) string {
 
 // sortLabels refuses what is no set of labels: Prometheus would refuse the merged page as a whole.
 func sortLabels(labels Labels) error {
-	slices.SortStableFunc(labels, func(a, b Label) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(labels, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
 	for i, l := range labels {
 		if l.Name == model.MetricNameLabel || i > 0 && labels[i-1].Name == l.Name {
 			return errTwice

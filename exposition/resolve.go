@@ -134,18 +134,12 @@ func (d *declared) sampleName(format Format) string {
 	return d.name
 }
 
-// bounded takes le or quantile out of the labels; false where it is missing or no number.
+// bounded reads le or quantile, which stays among the labels; false where it is missing or no number.
 func bounded(id SeriesID) (SeriesID, bool) {
-	label := ""
-	switch id.Part {
-	case PartBucket:
-		label = "le"
-	case PartQuantile:
-		label = "quantile"
-	default:
+	if id.Part != PartBucket && id.Part != PartQuantile {
 		return id, true
 	}
-	i := slices.IndexFunc(id.Labels, func(l Label) bool { return l.Name == label })
+	i := id.boundLabel()
 	if i < 0 {
 		return id, false
 	}
@@ -154,8 +148,25 @@ func bounded(id SeriesID) (SeriesID, bool) {
 		return id, false
 	}
 	id.Bound = v + 0 // -0 and 0 are one bound
-	id.Labels = slices.Delete(slices.Clone(id.Labels), i, i+1)
 	return id, true
+}
+
+// boundLabel is where le or quantile is among the labels; -1 where it is not.
+func (id *SeriesID) boundLabel() int {
+	label := "le"
+	if id.Part == PartQuantile {
+		label = "quantile"
+	}
+	return slices.IndexFunc(id.Labels, func(l Label) bool { return l.Name == label })
+}
+
+// withoutBound takes le or quantile out of the labels, in place.
+func withoutBound(id SeriesID) Labels {
+	if id.Part != PartBucket && id.Part != PartQuantile {
+		return id.Labels
+	}
+	i := id.boundLabel()
+	return slices.Delete(id.Labels, i, i+1)
 }
 
 // findStart links a text family `x_created` to the cumulative family that the page has declared before it.

@@ -100,15 +100,17 @@ func escaped(line []byte, i int) bool {
 	return n%2 == 1
 }
 
-// parseSeries reads name and labels of what seriesEnd has found. The labels are in the page's order.
-func parseSeries(text []byte, strict bool) (name string, labels Labels, err error) {
+// parseSeries reads name and labels of what seriesEnd has found. The labels are in the page's order, and in the scratch.
+func parseSeries(text []byte, strict bool, s *scratch) (name string, labels Labels, err error) {
 	i := nameEnd(text)
-	name = string(text[:i])
-	p := labelParser{text: text, at: i, strict: strict}
+	name = s.texts.copy(text[:i])
+	p := labelParser{text: text, at: i, strict: strict, texts: &s.texts}
 	p.blanks()
 	if p.at == len(text) {
 		return name, nil, nil
 	}
+	labels = s.labels[:0]
+	defer func() { s.labels = labels[:0] }()
 	p.at++ // the brace, which seriesEnd has seen
 	for {
 		p.blanks()
@@ -137,6 +139,7 @@ type labelParser struct {
 	text   []byte
 	at     int
 	strict bool // OpenMetrics: no blanks
+	texts  *texts
 }
 
 func (p *labelParser) peek() byte {
@@ -196,7 +199,7 @@ func (p *labelParser) labelName() (name string, quoted bool, err error) {
 	if begin == p.at || p.text[begin] >= '0' && p.text[begin] <= '9' {
 		return "", false, errLabels
 	}
-	return string(p.text[begin:p.at]), false, nil
+	return p.texts.copy(p.text[begin:p.at]), false, nil
 }
 
 func (p *labelParser) quoted() (string, error) {
@@ -211,6 +214,9 @@ func (p *labelParser) quoted() (string, error) {
 	p.at = end + 1
 	if !utf8.Valid(raw) {
 		return "", errUTF8
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return p.texts.copy(raw), nil
 	}
 	return unescape(raw), nil
 }

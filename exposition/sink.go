@@ -27,5 +27,5 @@ type Limits struct {
 }
 
 // RelabelFunc rewrites a sample's own name and labels (le and quantile included) when its line is first seen; false
-// leaves the line out. The labels that it gives are read before it is called again.
+// leaves the line out. The labels that it gives are the page's until it is called again.
 type RelabelFunc func(name string, labels Labels) (string, Labels, bool)

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -110,6 +111,9 @@ func (t *Table) keep(text []byte) string {
 }
 
 func (t *Table) add(k known, family string) entry {
+	if n := len(t.known); n == cap(t.known) { // append alone would copy all three times as often
+		t.known, t.families = slices.Grow(t.known, max(64, n)), slices.Grow(t.families, max(64, n))
+	}
 	t.known, t.families = append(t.known, k), append(t.families, family)
 	return entry(len(t.known) - 1)
 }
