@@ -16,11 +16,11 @@ func (p *Page) learn(text []byte, c context) (Slot, string, *declared, error) {
 	if err != nil {
 		return NoSlot, "", nil, err
 	}
-	return p.learnSeries(name, labels, c)
+	return p.learnSeries(name, labels, c, text)
 }
 
-// learnSeries gives a series its slot, and remembers it by p.key.
-func (p *Page) learnSeries(name string, labels Labels, c context) (Slot, string, *declared, error) {
+// learnSeries gives a series its slot, and remembers it by its text.
+func (p *Page) learnSeries(name string, labels Labels, c context, text []byte) (Slot, string, *declared, error) {
 	if err := sortLabels(labels); err != nil {
 		return NoSlot, "", nil, err
 	}
@@ -33,7 +33,7 @@ func (p *Page) learnSeries(name string, labels Labels, c context) (Slot, string,
 	switch {
 	case of == p.current && (slot != NoSlot || !keep):
 		p.holdAlone()
-		p.note(p.table.learn(p.key, c, slot, family))
+		p.note(p.table.learn(text, c, slot, family))
 	case slot != NoSlot:
 		p.note(0, false)
 	case keep:

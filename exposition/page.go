@@ -198,7 +198,7 @@ func (p *Page) readComment(raw, line []byte) error {
 	}
 	if _, ok := p.recall(commentContext, raw); !ok {
 		p.holdAlone()
-		p.note(p.table.learn(p.key, commentContext, slot, ""))
+		p.note(p.table.learn(raw, commentContext, slot, ""))
 	}
 	return nil
 }

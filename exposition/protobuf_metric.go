@@ -18,15 +18,14 @@ type metric struct {
 	stamped   bool
 }
 
-// keyHead is what the key of a sample has before the labels as they stand in the page: context, part and bound.
-const keyHead = contextBytes + 1 + 8
+// keyHead is what the text of a sample has before the labels as they stand in the page: part and bound.
+const keyHead = 1 + 8
 
 // readMetric reads a message and hands its samples on, in the order that they have in text. The labels go into p.key.
 func (p *Page) readMetric(d *declared, value int, b []byte) error {
 	s := metric{of: d}
-	c := p.context()
-	p.key = binary.LittleEndian.AppendUint32(p.key[:0], uint32(c))
-	p.key = append(p.key, make([]byte, keyHead-contextBytes)...)
+	p.context()
+	p.key = append(p.key[:0], make([]byte, keyHead)...)
 	m := message{rest: b, kinds: metricKinds}
 	for m.next() {
 		switch m.number {
@@ -207,11 +206,11 @@ func (p *Page) part(s *metric, part Part, bound, value float64) error {
 	if math.IsNaN(value) {
 		value = math.NaN() // text has but one
 	}
-	p.key[contextBytes] = byte(part)
-	binary.LittleEndian.PutUint64(p.key[contextBytes+1:], math.Float64bits(bound))
-	e, ok := p.table.lines[string(p.key)]
+	p.key[0] = byte(part)
+	binary.LittleEndian.PutUint64(p.key[1:], math.Float64bits(bound))
+	e, ok := p.table.find(s.of.context, p.key)
 	if !ok && p.alone() {
-		e, ok = p.table.lines[string(p.key)]
+		e, ok = p.table.find(s.of.context, p.key)
 	}
 	if ok {
 		k := &p.table.known[e]
@@ -237,7 +236,7 @@ func (p *Page) learnPart(d *declared, part Part, bound float64) (Slot, string, *
 		labels = append(labels, Label{"quantile", string(AppendBound(nil, bound))})
 	default:
 	}
-	return p.learnSeries(d.name+d.suffix(part), labels, d.context)
+	return p.learnSeries(d.name+d.suffix(part), labels, d.context, p.key)
 }
 
 // suffix is what a part's name has after the family's.

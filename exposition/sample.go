@@ -1,7 +1,5 @@
 package exposition
 
-import "encoding/binary"
-
 // sample reads a line that is not a comment.
 func (p *Page) sample(line []byte) error {
 	k, family, end := p.expected(line)
@@ -89,11 +87,9 @@ func (p *Page) lookUp(text []byte) (Slot, string, *declared, error) {
 	return p.learn(text, c)
 }
 
-// recall finds a line in the table, and notes it; where it is not known, p.key is by what to learn it.
+// recall finds a line in the table, and notes it.
 func (p *Page) recall(c context, text []byte) (entry, bool) {
-	p.key = binary.LittleEndian.AppendUint32(p.key[:0], uint32(c))
-	p.key = append(p.key, text...)
-	e, ok := p.table.lines[string(p.key)]
+	e, ok := p.table.find(c, text)
 	if ok {
 		p.note(e, true)
 	}

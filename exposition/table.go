@@ -13,8 +13,8 @@ const bytesPerEntry = 256
 type Table struct {
 	mu       sync.RWMutex
 	max      int
-	size     int64            // bytes of all keys and texts
-	lines    map[string]entry // by context and text
+	size     int64 // bytes of all lines, declarations and texts
+	index    index
 	contexts map[string]context
 	texts    map[string]string // names, HELP and UNIT, one copy each
 	last     context           // given
@@ -51,9 +51,6 @@ const firstContext context = 16
 // commentContext is that of HELP, TYPE, UNIT and EOF, as they stand in pages.
 const commentContext = firstContext - 1
 
-// contextBytes is what a line's key begins with.
-const contextBytes = 4
-
 // NewTable gives a table that is emptied where it holds more than maxEntries lines, or lines that are too long.
 func NewTable(maxEntries int) *Table {
 	t := &Table{max: maxEntries, last: firstContext}
@@ -63,7 +60,7 @@ func NewTable(maxEntries int) *Table {
 
 // reset forgets everything. Numbers of contexts are never given twice, so that pages under way may go on with theirs.
 func (t *Table) reset() {
-	t.lines, t.contexts, t.texts = map[string]entry{}, map[string]context{}, map[string]string{}
+	t.index, t.contexts, t.texts = newIndex(), map[string]context{}, map[string]string{}
 	t.known, t.families, t.size, t.chunk = nil, nil, 0, new(strings.Builder)
 	t.epoch++
 }
@@ -81,19 +78,17 @@ func (t *Table) admit(entries, length int) bool {
 	return true
 }
 
-// learn remembers a line; false where it is too long. key is the caller's buffer. Like all that changes the table it is for
+// learn remembers a line; false where it is too long. text is the caller's buffer. Like all that changes the table it is for
 // a page that holds it alone.
-func (t *Table) learn(key []byte, c context, slot Slot, family string) (entry, bool) {
-	if e, ok := t.lines[string(key)]; ok {
+func (t *Table) learn(text []byte, c context, slot Slot, family string) (entry, bool) {
+	if e, ok := t.find(c, text); ok {
 		return e, true
 	}
-	if !t.admit(len(t.lines), len(key)) {
+	if !t.admit(len(t.known), len(text)) {
 		return 0, false
 	}
-	kept := t.keep(key)
-	e := t.add(known{kept[contextBytes:], slot, c}, family)
-	t.lines[kept] = e
-	return e, true
+	t.index.add(t.index.hash(c, text), len(t.known))
+	return t.add(known{t.keep(text), slot, c}, family), true
 }
 
 // chunkSize is how many bytes of texts stand together.

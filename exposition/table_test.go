@@ -16,8 +16,8 @@ func TestTableIsBoundedInBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		held := 0
-		for key := range table.lines {
-			held += len(key)
+		for _, k := range table.known {
+			held += len(k.text)
 		}
 		for text := range table.texts {
 			held += len(text)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type pagesOf struct {
 	pages [][]string // by worker, by round
 	round int
 	total int64
+	gone  int // the first of them, who refuse connections
 }
 
 func (p *pagesOf) Fetch(_ context.Context, url string, _ time.Duration, handle func(*scraper.Response) error) error {
@@ -34,6 +36,9 @@ func (p *pagesOf) Fetch(_ context.Context, url string, _ time.Duration, handle f
 	w, err := strconv.Atoi(port)
 	if err != nil {
 		return err
+	}
+	if w < p.gone {
+		return syscall.ECONNREFUSED
 	}
 	body := p.pages[w][p.round%len(p.pages[w])]
 	return handle(&scraper.Response{ContentType: "text/plain; version=0.0.4", LengthTold: true, Body: strings.NewReader(body)})
@@ -123,13 +128,18 @@ func benchInstance(b *testing.B, p *pagesOf, rules *relabel.Metric) *Instance {
 	f := New(Options{Logger: slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil)), Registerer: prometheus.NewRegistry(), Ledger: disk})
 	b.Cleanup(f.Close)
 	f.Apply([]*Job{job})
+	register(f, 0, len(p.pages))
+	return f.instances[instanceKey{"webapp", "web1"}]
+}
+
+// register says that the workers from begin to before end are there.
+func register(f *Federator, begin, end int) {
 	var list []discovery.Worker
-	for w := range p.pages {
+	for w := begin; w < end; w++ {
 		name := strconv.Itoa(w)
 		list = append(list, discovery.Worker{Key: name, Target: relabel.Target{
 			Identity: relabel.Identity{Job: "webapp", Instance: "web1", WorkerID: name}, Scheme: "http", Address: "worker:" + name, MetricsPath: "/metrics",
 		}})
 	}
 	f.Update(discovery.Update{Job: "webapp", Workers: list, Answered: true})
-	return f.instances[instanceKey{"webapp", "web1"}]
 }

@@ -18,13 +18,11 @@ import (
 
 // firstPages are pages of workers that nobody has asked before: the same families and children, each worker with its
 // own order of children. Four tenths of the lines are buckets, as in bench/corpus.
-func firstPages(workers, series int) *pagesOf {
-	p := &pagesOf{}
+func firstPages(workers, series int) (pages [][]string) {
 	for w := range workers {
-		p.pages = append(p.pages, []string{firstPage(rand.New(rand.NewPCG(uint64(w), 2)), series)})
-		p.total += int64(len(p.pages[w][0]))
+		pages = append(pages, []string{firstPage(rand.New(rand.NewPCG(uint64(w), 2)), series)})
 	}
-	return p
+	return pages
 }
 
 func firstPage(r *rand.Rand, series int) string {
@@ -91,39 +89,46 @@ func cpu(b *testing.B) time.Duration {
 }
 
 // BenchmarkFirstRound is the first round of a new federator: all but the network. It reports how many steady rounds it
-// takes, and what a new series costs beyond one, in processor time.
+// takes, and what a new series costs beyond one, in processor time; and how many a deploy takes, which replaces all workers.
 func BenchmarkFirstRound(b *testing.B) {
 	for _, c := range []struct{ workers, series int }{{1, 5000}, {16, 1000}, {16, 5000}, {64, 2000}} {
 		b.Run(fmt.Sprintf("%dx%d", c.workers, c.series), func(b *testing.B) {
-			p, rules := firstPages(c.workers, c.series), benchRules(b)
-			gather := func(in *Instance) time.Duration {
-				begun := cpu(b)
-				page, err := in.Gather(b.Context())
-				if err != nil {
-					b.Fatal(err)
-				}
-				if err := exposition.EncodeFilled(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
-					b.Fatal(err)
-				}
-				return cpu(b) - begun
-			}
-			first, steady := time.Hour, time.Hour
-			b.SetBytes(p.total)
+			pages, rules := firstPages(2*c.workers, c.series), benchRules(b)
+			first, steady, deploy := time.Hour, time.Hour, time.Hour
 			b.ReportAllocs()
 			for b.Loop() {
 				b.StopTimer()
+				p := &pagesOf{pages: pages[:c.workers]}
 				in := benchInstance(b, p, rules)
 				b.StartTimer()
-				first = min(first, gather(in))
+				first = min(first, gather(b, in))
 				b.StopTimer()
 				for range 5 {
-					steady = min(steady, gather(in))
+					steady = min(steady, gather(b, in))
 				}
+				p.pages, p.gone = pages, c.workers
+				register(in.federator, c.workers, len(pages))
+				deploy = min(deploy, gather(b, in))
 				in.federator.Close()
 				b.StartTimer()
 			}
 			b.ReportMetric(float64(first)/float64(steady), "rounds")
+			b.ReportMetric(float64(deploy)/float64(steady), "rounds/deploy")
 			b.ReportMetric(float64(first-steady)/float64(c.series), "ns/series")
 		})
 	}
+}
+
+// gather asks for a page, and gives what that took.
+func gather(b *testing.B, in *Instance) time.Duration {
+	b.Helper()
+	begun := cpu(b)
+	page, err := in.Gather(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := exposition.EncodeFilled(io.Discard, exposition.Negotiate("text/plain"), page.Families); err != nil {
+		b.Fatal(err)
+	}
+	return cpu(b) - begun
 }
