@@ -39,12 +39,26 @@ func (f *Fold) AppendSaid(dst []byte) []byte {
 }
 
 func (f *Fold) appendSaid(dst []byte) []byte {
+	dst = slices.Grow(dst, f.saidBytes())
 	for _, inc := range f.incarnations {
 		if inc.present {
 			dst = f.appendIncarnation(append(dst, 1), inc)
 		}
 	}
 	return append(dst, 0)
+}
+
+// saidBytes is how much appendSaid writes at least, mostly: a first page would be copied again and again while it grows.
+func (f *Fold) saidBytes() (n int) {
+	for _, inc := range f.incarnations {
+		if inc.present {
+			n += 64 + len(inc.encoded) + 8*(len(inc.last)+len(inc.offset.values))
+			if inc.encoded == nil {
+				n += 2 * len(inc.slots)
+			}
+		}
+	}
+	return n
 }
 
 func appendCarried(dst []byte, s *Save) []byte {
@@ -83,7 +97,7 @@ func (f *Fold) appendIncarnation(dst []byte, inc *Incarnation) []byte {
 	dst = appendUint(dst, inc.born.Nanosecond())
 	dst = appendBool(appendBool(appendBool(dst, inc.base), inc.committed), inc.up)
 	if inc.encoded == nil {
-		inc.encoded = appendUntyped(appendSlots([]byte{}, inc.slots), inc.untyped)
+		inc.encoded = appendUntyped(appendSlots(make([]byte, 0, 2*len(inc.slots)+8), inc.slots), inc.untyped)
 	}
 	dst = append(dst, inc.encoded...)
 	dst = appendFloats(dst, inc.last)
