@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -28,5 +29,31 @@ func TestIndexMatchesMap(t *testing.T) {
 	}
 	if len(want) != len(table.known) || 2*len(want) > len(table.index.places) {
 		t.Errorf("%d lines in %d places, want %d", len(table.known), len(table.index.places), len(want))
+	}
+}
+
+// A line that is found by its last brace is what it is when it is read in full.
+func TestLinesFoundElsewhere(t *testing.T) {
+	warm := []string{`x{a="1"} 1`, `x{a="}"} 2`, `x{a="} 3"} 3`, `x{a="1",b="{"} 4`, `x{} 5`, `x 6`, `x{a="\"}"} 7`, `{"x"} 8`, `x {a="1"} 9`}
+	odd := []string{
+		`x{a="1"}1`, `x{a="1"}{b="2"} 1`, `x{a="1"} 1 }`, `x{a="1"}} 1`, `x{a="1"} # {b="2"} 1`, `x{a="1"} 1 # {b="2"} 1`, `x} 1`, `x{a="1"} `,
+		`x{a="} 3"}4`, `x{a="}"}"} 1`, `x{a="}"} NaN 12`, `x {a="1"} 2`, `{"x"}`, `x{} 1 {}`, `x{a="\"}"} "}`, `} 1`,
+	}
+	for _, format := range []Format{Text, OpenMetrics} {
+		read := func(table *Table, c *collector, line string) string {
+			p := NewPage(format, table, c, Limits{}, nil)
+			_, err := p.Write([]byte("# TYPE x gauge\n" + line + "\n"))
+			return fmt.Sprint(c.lines, err)
+		}
+		for _, line := range append(odd, warm...) {
+			table, c := NewTable(100), newCollector()
+			for _, known := range warm { // of which OpenMetrics refuses some
+				read(table, c, known)
+			}
+			c.lines = nil
+			if got, fresh := read(table, c, line), read(NewTable(100), newCollector(), line); got != fresh {
+				t.Errorf("%s is %s, read in full %s", line, got, fresh)
+			}
+		}
 	}
 }

@@ -1,8 +1,13 @@
 package exposition
 
+import "bytes"
+
 // sample reads a line that is not a comment.
 func (p *Page) sample(line []byte) error {
 	k, family, end := p.expected(line)
+	if k == nil {
+		k, family, end = p.elsewhere(line)
+	}
 	if k == nil {
 		var err error
 		if end, err = seriesEnd(line); err != nil {
@@ -21,6 +26,21 @@ func (p *Page) sample(line []byte) error {
 		return err
 	}
 	return p.give(slot, family, of, value, timestamp, stamped)
+}
+
+// elsewhere gives a known line with labels that is not where it is expected, as expected does. A series' text ends with its
+// first brace that is not in quotes: what is known up to the line's last brace is the whole series, and need not be
+// gone through quote by quote. A line with an exemplar is not found so.
+func (p *Page) elsewhere(line []byte) (k *known, family string, end int) {
+	end = bytes.LastIndexByte(line, '}') + 1
+	if end == 0 {
+		return nil, "", 0
+	}
+	e, ok := p.recall(p.context(), line[:end])
+	if !ok {
+		return nil, "", 0
+	}
+	return &p.table.known[e], p.table.families[e], end
 }
 
 // give hands a sample on.
