@@ -16,13 +16,20 @@ import (
 
 // scene is a fold whose workers are read as the federator reads them: in OpenMetrics, by one table.
 type scene struct {
-	t     testing.TB
+	t     fataler
 	f     *Fold
 	table *exposition.Table
 	now   time.Time
 }
 
-func newScene(t testing.TB) *scene {
+// fataler is a testing.TB, or one of rapid.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func newScene(t fataler) *scene {
 	return &scene{t, New(NewOptions()), exposition.NewTable(1 << 20), t0}
 }
 
@@ -239,6 +246,21 @@ func TestExemplarsAreBounded(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 	st.exemplars = nil // it is too much to be used again
+}
+
+// Exemplars are in memory alone: after a restart they come with the next page.
+func TestExemplarsAfterARestart(t *testing.T) {
+	s := newScene(t)
+	a := s.add("a")
+	s.page(a, counts(`{a="1"} 1 20`))
+	s.one(`{a="1"} 1 20`)
+	var d disk
+	d.save(s.f, s.now, false)
+	d.page(s.f)
+	s.f, s.table = restored(t, NewOptions(), &d, s.now), exposition.NewTable(1<<20)
+	s.one("")
+	s.page(byUID(s.f, a.UID()), counts(`{a="1"} 1 20`))
+	s.one(`{a="1"} 1 20`)
 }
 
 func TestExemplarsForgotten(t *testing.T) {
