@@ -2,12 +2,7 @@ package federator
 
 import (
 	"context"
-	"errors"
-	"runtime"
-	"syscall"
 	"time"
-
-	"github.com/fedscrape/fedscrape/scraper"
 )
 
 // slowGrace is how long a worker that ran out of time last round is waited for after the others have answered: a
@@ -30,13 +25,6 @@ type round struct {
 	// deadline is the latest of those who wait, scrape_timeout at most: who can wait longer is not answered early
 	// because another cannot.
 	deadline time.Time
-}
-
-// fetch is one request to one worker. It outlives its round where the worker is slow.
-type fetch struct {
-	done    chan struct{}
-	counted bool // as a failure, by a round that it outlived
-	gone    bool // asks one that said goodbye whether it lives
 }
 
 // Gather gives the merged page of the round in flight or of a new one. Where ctx ends before the round, the page has
@@ -136,162 +124,43 @@ func (r *round) extend(ctx context.Context, scrapeTimeout time.Duration) {
 
 // run is the life of a round.
 func (in *Instance) run(r *round) {
-	ctx, cancel := context.WithCancel(in.federator.ctx)
-	defer cancel()
-	in.federator.group.Go(func() { in.cancelLate(ctx, cancel, r) })
 	in.mu.Lock()
 	quick, slow := in.startFetches()
 	in.mu.Unlock()
-	await(ctx, quick)
-	if len(slow) > 0 {
-		grace, cancel := context.WithTimeout(ctx, slowGrace)
-		await(grace, slow)
-		cancel()
-	}
+	in.await(r, quick, time.Time{})
+	in.await(r, slow, time.Now().Add(slowGrace))
 	in.endRound(r)
 }
 
-// cancelLate ends the round's waiting at its deadline, which callers who join may move. It ends with the round.
-func (in *Instance) cancelLate(ctx context.Context, cancel context.CancelFunc, r *round) {
-	for left := in.left(r); left > 0; left = in.left(r) {
+// await returns when all have ended, at the round's deadline, which callers who join may move, or at the limit if there
+// is one.
+func (in *Instance) await(r *round, a *answers, limit time.Time) {
+	timer := time.NewTimer(in.left(r, limit))
+	defer timer.Stop()
+	for {
 		select {
-		case <-time.After(left):
-		case <-ctx.Done():
+		case <-a.all:
 			return
+		case <-in.federator.ctx.Done():
+			return
+		case <-timer.C:
+			left := in.left(r, limit)
+			if left <= 0 {
+				return
+			}
+			timer.Reset(left)
 		}
 	}
-	cancel()
 }
 
-// left is how long the round may still last.
-func (in *Instance) left(r *round) time.Duration {
+// left is how long the round may still last, or until the limit.
+func (in *Instance) left(r *round, limit time.Time) time.Duration {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return time.Until(r.deadline)
-}
-
-// await returns when all have ended, or the context.
-func await(ctx context.Context, fetches []*fetch) {
-	for _, f := range fetches {
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return
-		}
+	if limit.IsZero() || r.deadline.Before(limit) {
+		limit = r.deadline
 	}
-}
-
-// startFetches asks each present worker that is not being asked, and gives the requests under way: of workers that
-// are expected to answer, and of those that ran out of time last round.
-func (in *Instance) startFetches() (quick, slow []*fetch) {
-	for _, m := range in.members {
-		if m.superseded {
-			continue
-		}
-		if m.fetch == nil {
-			in.startFetch(m)
-		}
-		if m.slow {
-			slow = append(slow, m.fetch)
-		} else {
-			quick = append(quick, m.fetch)
-		}
-	}
-	in.askGone(time.Now())
-	return quick, slow
-}
-
-// growStack makes room for all that a fetch calls, in one step: a stack that grows deep down is copied frame by frame,
-// again and again.
-//
-//go:noinline
-func growStack() {
-	var room [12 << 10]byte
-	runtime.KeepAlive(&room)
-}
-
-func (in *Instance) startFetch(m *member) {
-	f := &fetch{done: make(chan struct{})}
-	m.fetch, m.lastTry = f, time.Now()
-	job, url, st := in.job, m.worker.URL(), m.inc.Stage()
-	ing := &ingest{job: job, table: in.table, stage: st}
-	in.federator.group.Go(func() {
-		growStack()
-		begun := time.Now()
-		err := job.Fetcher.Fetch(in.federator.ctx, url, job.ScrapeTimeout, ing.response)
-		in.mu.Lock()
-		defer in.mu.Unlock()
-		m.took = time.Since(begun)
-		in.finish(m, ing, err)
-		st.Release()
-		m.fetch = nil
-		close(f.done)
-	})
-}
-
-// finish takes the end of a request: the page is committed, or the worker has failed.
-func (in *Instance) finish(m *member, ing *ingest, err error) {
-	if in.federator.ctx.Err() != nil {
-		return
-	}
-	if m.fetch.gone && in.departed[m.worker.Key] == m && m.waits() {
-		in.finishGone(m, ing, err)
-	}
-	if in.members[m.worker.Key] != m {
-		return // departed meanwhile: what it counted is settled
-	}
-	if err == nil {
-		err = in.commit(m, ing, time.Now())
-	}
-	in.federator.metrics.scrapes.Scraped(in.job.Name, ing.bytes, err)
-	if in.members[m.worker.Key] != m {
-		return // replaced by who answered
-	}
-	m.slow = scraper.ResultOf(err) == scraper.ResultTimeout
-	if err != nil {
-		in.fail(m, err)
-		return
-	}
-	if m.err != "" || m.state == stateFailed {
-		in.logger.Info("Worker answers again", "worker_id", m.name, "address", m.worker.Address)
-	}
-	m.state, m.err, m.failures = stateUp, "", 0
-	m.lastOK, m.bytes, m.samples = time.Now(), ing.bytes, ing.samples
-	in.fold.SetUp(m.inc, true)
-}
-
-// fail notes that a worker did not answer as it should; the log says so once per change.
-func (in *Instance) fail(m *member, err error) {
-	if result := scraper.ResultOf(err); m.state != stateFailed || m.result != result {
-		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
-			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
-		m.result = result
-	}
-	m.err = err.Error()
-	m.state = stateFailed
-	if m.fetch == nil || !m.fetch.counted {
-		m.failures++
-	}
-	if m.fetch != nil {
-		m.fetch.counted = true
-	}
-	in.fold.SetUp(m.inc, false)
-	if m.registered {
-		return
-	}
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED) || scraper.ResultOf(err) == scraper.ResultWrongWorker:
-		in.depart(m, reasonVanished, time.Now())
-	case m.failures >= 2:
-		in.depart(m, reasonExpired, time.Now())
-	}
-}
-
-var errClosed = &NotReadyError{"the federator is shutting down"}
-
-var errNoAnswer = &scraper.Error{
-	Result: scraper.ResultTimeout,
-	Err:    errors.New("no answer within this round; the request goes on and counts for the next page"),
+	return time.Until(limit)
 }
 
 // endRound makes the page of a round, for those who wait for it.

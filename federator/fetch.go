@@ -1,0 +1,149 @@
+package federator
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/fedscrape/fedscrape/scraper"
+)
+
+// fetch is one request to one worker. It outlives its round where the worker is slow.
+type fetch struct {
+	awaited *answers // by the last round that it was part of; nil: by none
+	counted bool     // as a failure, by a round that it outlived
+	gone    bool     // asks one that said goodbye whether it lives
+}
+
+// answers are requests that a round waits for: it is woken once. The instance's lock guards it.
+type answers struct {
+	left int
+	all  chan struct{} // closed when none is left
+}
+
+func newAnswers() *answers { return &answers{left: 1, all: make(chan struct{})} } // one for who adds
+
+// ended notes that a request has ended, or that all have been added.
+func (a *answers) ended() {
+	if a.left--; a.left == 0 {
+		close(a.all)
+	}
+}
+
+// startFetches asks each present worker that is not being asked, and gives the requests under way: of workers that
+// are expected to answer, and of those that ran out of time last round.
+func (in *Instance) startFetches() (quick, slow *answers) {
+	quick, slow = newAnswers(), newAnswers()
+	for _, m := range in.members {
+		if m.superseded {
+			continue
+		}
+		if m.fetch == nil {
+			in.startFetch(m)
+		}
+		if m.fetch.awaited = quick; m.slow {
+			m.fetch.awaited = slow
+		}
+		m.fetch.awaited.left++
+	}
+	in.askGone(time.Now())
+	quick.ended()
+	slow.ended()
+	return quick, slow
+}
+
+// growStack makes room for all that a fetch calls, in one step: a stack that grows deep down is copied frame by frame,
+// again and again.
+//
+//go:noinline
+func growStack() {
+	var room [12 << 10]byte
+	runtime.KeepAlive(&room)
+}
+
+func (in *Instance) startFetch(m *member) {
+	f := &fetch{}
+	m.fetch, m.lastTry = f, time.Now()
+	job, url, st := in.job, m.worker.URL(), m.inc.Stage()
+	ing := &ingest{job: job, table: in.table, stage: st}
+	in.federator.group.Go(func() {
+		growStack()
+		begun := time.Now()
+		err := job.Fetcher.Fetch(in.federator.ctx, url, job.ScrapeTimeout, ing.response)
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		m.took = time.Since(begun)
+		in.finish(m, ing, err)
+		st.Release()
+		m.fetch = nil
+		if f.awaited != nil {
+			f.awaited.ended()
+		}
+	})
+}
+
+// finish takes the end of a request: the page is committed, or the worker has failed.
+func (in *Instance) finish(m *member, ing *ingest, err error) {
+	if in.federator.ctx.Err() != nil {
+		return
+	}
+	if m.fetch.gone && in.departed[m.worker.Key] == m && m.waits() {
+		in.finishGone(m, ing, err)
+	}
+	if in.members[m.worker.Key] != m {
+		return // departed meanwhile: what it counted is settled
+	}
+	if err == nil {
+		err = in.commit(m, ing, time.Now())
+	}
+	in.federator.metrics.scrapes.Scraped(in.job.Name, ing.bytes, err)
+	if in.members[m.worker.Key] != m {
+		return // replaced by who answered
+	}
+	m.slow = scraper.ResultOf(err) == scraper.ResultTimeout
+	if err != nil {
+		in.fail(m, err)
+		return
+	}
+	if m.err != "" || m.state == stateFailed {
+		in.logger.Info("Worker answers again", "worker_id", m.name, "address", m.worker.Address)
+	}
+	m.state, m.err, m.failures = stateUp, "", 0
+	m.lastOK, m.bytes, m.samples = time.Now(), ing.bytes, ing.samples
+	in.fold.SetUp(m.inc, true)
+}
+
+// fail notes that a worker did not answer as it should; the log says so once per change.
+func (in *Instance) fail(m *member, err error) {
+	if result := scraper.ResultOf(err); m.state != stateFailed || m.result != result {
+		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
+			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
+		m.result = result
+	}
+	m.err = err.Error()
+	m.state = stateFailed
+	if m.fetch == nil || !m.fetch.counted {
+		m.failures++
+	}
+	if m.fetch != nil {
+		m.fetch.counted = true
+	}
+	in.fold.SetUp(m.inc, false)
+	if m.registered {
+		return
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED) || scraper.ResultOf(err) == scraper.ResultWrongWorker:
+		in.depart(m, reasonVanished, time.Now())
+	case m.failures >= 2:
+		in.depart(m, reasonExpired, time.Now())
+	}
+}
+
+var errClosed = &NotReadyError{"the federator is shutting down"}
+
+var errNoAnswer = &scraper.Error{
+	Result: scraper.ResultTimeout,
+	Err:    errors.New("no answer within this round; the request goes on and counts for the next page"),
+}
