@@ -46,6 +46,7 @@ func (f *Fold) Compact(now time.Time) bool {
 	f.dropExtremes(now)
 	f.markNamed()
 	gone, bounds, n := f.outdated(now)
+	f.reshape() // it may have found bounds that nobody has
 	if n == 0 || n < min(f.fewFreed, 1+len(f.lines)/16) {
 		return false
 	}

@@ -74,8 +74,8 @@ func (c *crashing) show(t *rapid.T) {
 // crash lets the process die, and another one start.
 func (c *crashing) crash(t *rapid.T) {
 	before := maps.Clone(c.shown)
-	for key, v := range c.before {
-		before[key] = max(before[key], v)
+	for key, v := range before {
+		before[key] = max(v, c.before[key])
 	}
 	if rapid.Bool().Draw(t, "after append") {
 		c.save(t)

@@ -5,15 +5,13 @@ import "time"
 // expire forgets cumulative series that no present worker has had for series_retention.
 func (f *Fold) expire(now time.Time) {
 	var gone []*series
-	for _, fam := range f.families {
-		v := fam.variants[fam.winner]
-		if v == nil || !v.cumulative() {
-			continue
+	f.heldAt = now
+	for _, s := range f.unheld {
+		if s.lastHeld.IsZero() {
+			s.lastHeld = now
 		}
-		for _, s := range v.series {
-			if f.outlived(s, now) {
-				gone = append(gone, s)
-			}
+		if now.Sub(s.lastHeld) > f.opts.SeriesRetention {
+			gone = append(gone, s)
 		}
 	}
 	f.forget(gone)
@@ -21,16 +19,48 @@ func (f *Fold) expire(now time.Time) {
 	f.countHolders()
 }
 
-// outlived tells whether a series is shown, but nobody has had it for too long.
-func (f *Fold) outlived(s *series, now time.Time) bool {
+// wasHeld tells whether a present worker had the series when holders were counted last.
+func (f *Fold) wasHeld(s *series) bool {
 	main := s.main()
-	if main == noSlot || !f.known[main] {
-		return false
+	return main != noSlot && int(main) < len(f.holdersPresent) && f.holdersPresent[main] > 0
+}
+
+// noteHeld is called before holders are counted anew: so far, the series that were held then are.
+func (f *Fold) noteHeld() {
+	f.eachShown(func(s *series) {
+		if f.wasHeld(s) {
+			s.lastHeld = f.heldAt
+		}
+	})
+}
+
+// findUnheld finds the series that are shown although no present worker has them.
+func (f *Fold) findUnheld() {
+	f.unheld = f.unheld[:0]
+	f.eachShown(func(s *series) {
+		if f.shows(s) && !f.wasHeld(s) {
+			f.unheld = append(f.unheld, s)
+		}
+	})
+}
+
+// eachShown visits the cumulative series of the types that are shown.
+func (f *Fold) eachShown(visit func(*series)) {
+	for _, fam := range f.families {
+		if v := fam.variants[fam.winner]; v != nil && v.cumulative() {
+			for _, s := range v.series {
+				visit(s)
+			}
+		}
 	}
-	if f.holdersPresent[main] > 0 || s.lastHeld.IsZero() {
-		s.lastHeld = now
+}
+
+// lastHeldOf tells when a present worker had a series last, as far as Render has seen.
+func (f *Fold) lastHeldOf(s *series) time.Time {
+	if s.variant.shown() && s.variant.cumulative() && f.wasHeld(s) {
+		return f.heldAt
 	}
-	return now.Sub(s.lastHeld) > f.opts.SeriesRetention
+	return s.lastHeld
 }
 
 // forget lets series go with their part of the ledger; one that comes back is a new series.

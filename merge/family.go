@@ -114,7 +114,7 @@ type series struct {
 	pending  bool               // no page that has it was committed yet
 	since    time.Time          // when it was made
 	bare     map[Slot]time.Time // since when nobody has had a bound, as Compact saw it
-	lastHeld time.Time          // when a present worker had it last
+	lastHeld time.Time          // when a present worker had it last, of one that none has; else lastHeldOf tells
 	start    startTime
 
 	// What follows is scratch of one Commit, valid where page is the fold's generation.

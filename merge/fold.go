@@ -51,6 +51,8 @@ type Fold struct {
 	holdersPresent []int32
 	hidden         []*series // that another family already prints
 	mixed          []*series // whose workers disagree on bounds
+	unheld         []*series // that are shown, and no present worker has
+	heldAt         time.Time // when all others were held last; zero: never
 	kept           []sum     // by slot: ledger and kept departed incarnations' pages, cumulative buckets over their own bounds
 	between        []sum     // by slot: the same of buckets between neighbouring bounds
 	order          []*family
@@ -73,6 +75,9 @@ type Fold struct {
 	previous     []float64
 	previousMark []uint64
 	keyBuffer    []byte
+
+	marked    []Slot // of series of which pages may have something to say
+	markedFor uint64 // the shape when they were found
 
 	shape    uint64              // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
 	rendered []exposition.Series // scratch of Render, for one family

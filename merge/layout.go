@@ -262,6 +262,7 @@ func (f *Fold) countHolders() {
 		}
 		return
 	}
+	f.noteHeld()
 	f.held = true
 	f.reshape()
 	f.holders = zeroed(f.holders, len(f.lines))
@@ -286,6 +287,7 @@ func (f *Fold) countHolders() {
 		}
 	}
 	f.sumKept()
+	f.findUnheld()
 	f.countSeries()
 }
 

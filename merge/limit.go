@@ -85,7 +85,7 @@ func (f *Fold) makeRoom(id exposition.SeriesID) {
 		return
 	}
 	gone := f.ledgerOnly()
-	slices.SortFunc(gone, func(a, b *series) int { return a.lastHeld.Compare(b.lastHeld) })
+	slices.SortFunc(gone, func(a, b *series) int { return f.lastHeldOf(a).Compare(f.lastHeldOf(b)) })
 	gone = gone[:min(len(gone), 1+f.opts.SeriesLimit/64)]
 	f.refused += len(gone)
 	f.forget(gone)

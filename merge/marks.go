@@ -51,39 +51,52 @@ const (
 )
 
 func (f *Fold) appendSeriesMarks(dst []byte) []byte {
-	for slot := range f.lines {
+	if f.markedFor != f.shape || !f.layout || !f.held {
+		f.findMarked()
+	}
+	for _, slot := range f.marked {
 		s := f.lines[slot].series
-		if s.first() != Slot(slot) {
-			continue
-		}
-		kind := f.seriesMark(s)
-		if kind == 0 {
-			continue
-		}
-		dst = append(appendUint(dst, slot+1), kind)
-		if kind&markHeld != 0 {
-			dst = f.appendTime(dst, s.lastHeld)
-		}
-		if kind&markPending != 0 {
-			dst = f.appendTime(dst, s.since)
-		}
-		if kind&markSeconds != 0 {
-			dst = appendFloat(dst, s.start.seconds)
-		}
-		if kind&markLedger != 0 {
-			dst = appendFloat(dst, s.start.ledger)
-		}
-		if kind&markBare != 0 {
-			dst = f.appendBare(dst, s)
+		if kind := f.seriesMark(s); kind != 0 {
+			dst = f.appendSeriesMark(append(appendUint(dst, int(slot)+1), kind), s, kind)
 		}
 	}
 	return append(dst, 0)
 }
 
+// findMarked finds the first slots of series of which there may be something to say, as long as the shape stays.
+func (f *Fold) findMarked() {
+	f.marked, f.markedFor = f.marked[:0], f.shape
+	for slot := range f.lines {
+		s := f.lines[slot].series
+		if s.first() == Slot(slot) && (f.seriesMark(s) != 0 || s.created != noSlot || !f.isHeld(s)) {
+			f.marked = append(f.marked, Slot(slot))
+		}
+	}
+}
+
+func (f *Fold) appendSeriesMark(dst []byte, s *series, kind byte) []byte {
+	if kind&markHeld != 0 {
+		dst = f.appendTime(dst, f.lastHeldOf(s))
+	}
+	if kind&markPending != 0 {
+		dst = f.appendTime(dst, s.since)
+	}
+	if kind&markSeconds != 0 {
+		dst = appendFloat(dst, s.start.seconds)
+	}
+	if kind&markLedger != 0 {
+		dst = appendFloat(dst, s.start.ledger)
+	}
+	if kind&markBare != 0 {
+		dst = f.appendBare(dst, s)
+	}
+	return dst
+}
+
 // seriesMark says what there is to say: of most series nothing. That a series without start times has none is found
 // out again; one that present workers have is held.
 func (f *Fold) seriesMark(s *series) (kind byte) {
-	if !s.lastHeld.IsZero() && !f.isHeld(s) {
+	if !f.lastHeldOf(s).IsZero() && !f.isHeld(s) {
 		kind |= markHeld
 	}
 	if s.start.decided && (s.created != noSlot || s.start.seconds != 0) {
@@ -125,7 +138,7 @@ func (f *Fold) readBare(r *reader, s *series) {
 
 // isHeld tells whether the next Families will find that a present worker has the series. It may not know.
 func (f *Fold) isHeld(s *series) bool {
-	return f.layout && f.held && s.variant.typ == s.variant.family.winner && f.holdersPresent[s.main()] > 0
+	return f.layout && f.held && s.variant.shown() && f.wasHeld(s)
 }
 
 func (f *Fold) readSeriesMarks(r *reader) {

@@ -1,7 +1,9 @@
 package merge
 
 import (
+	"bytes"
 	"flag"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -46,6 +48,11 @@ const diskPages = 3
 // page keeps one.
 func (d *disk) page(f *Fold) {
 	d.pages = append(d.pages, appendPage(f, nil))
+	known := f.appendSeriesMarks(nil)
+	f.markedFor = 0
+	if all := f.appendSeriesMarks(nil); !bytes.Equal(known, all) {
+		panic(fmt.Sprintf("marks of some series are %v, of all %v", known, all))
+	}
 	if len(d.pages) > diskPages {
 		d.pages = d.pages[1:]
 	}
