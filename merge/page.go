@@ -48,20 +48,31 @@ func (f *Fold) appendSaid(dst []byte) []byte {
 	return append(dst, 0)
 }
 
-// saidBytes is how much appendSaid writes at least, mostly: a first page would be copied again and again while it grows.
+// saidBytes is how much appendSaid writes, mostly: a first page would be copied again and again while it grows.
 func (f *Fold) saidBytes() (n int) {
 	for _, inc := range f.incarnations {
 		if inc.present {
-			n += 64 + len(inc.encoded) + 8*(len(inc.last)+len(inc.offset.values))
-			if inc.encoded == nil {
-				n += 2 * len(inc.slots)
-			}
+			n += inc.saidBytes()
 		}
 	}
 	return n
 }
 
+// saidBytes is how much appendIncarnation writes, mostly.
+func (inc *Incarnation) saidBytes() int {
+	encoded := len(inc.encoded)
+	if inc.encoded == nil {
+		encoded = 2 * len(inc.slots)
+	}
+	return 128 + len(inc.Key) + len(inc.WorkerID) + encoded + 8*len(inc.last) + 10*len(inc.offset.values)
+}
+
 func appendCarried(dst []byte, s *Save) []byte {
+	size := 0
+	for key, record := range s.Put {
+		size += len(key) + len(record) + 16
+	}
+	dst = slices.Grow(dst, size)
 	dst = appendUint(dst, len(s.Put))
 	for _, key := range slices.Sorted(maps.Keys(s.Put)) {
 		dst = appendBytes(appendString(dst, key), s.Put[key])
