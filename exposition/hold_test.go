@@ -3,9 +3,11 @@ package exposition
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // counting is a Sink that counts how often it is asked for a slot, and notes samples that got another line's.
@@ -75,6 +77,34 @@ func TestWorkersLearnEachLineOnce(t *testing.T) {
 	group.Wait()
 	if sink.asked != families*children || sink.read != workers*families*children || sink.wrong > 0 {
 		t.Errorf("%d lines are read in full, %d in all, %d as another line", sink.asked, sink.read, sink.wrong)
+	}
+}
+
+// Two pages miss one line at once: the one that has the table second finds it.
+func TestMissedLineIsLookedForAgain(t *testing.T) {
+	table, sink := NewTable(100), &counting{slots: map[string]Slot{}}
+	first, second := NewPage(Text, table, sink, Limits{}, nil), NewPage(Text, table, sink, Limits{}, nil)
+	line := []byte(`x{i="1"} 1`)
+	first.hold()
+	var group sync.WaitGroup
+	group.Go(func() {
+		if _, err := second.Write(append(line, '\n')); err != nil {
+			t.Error(err)
+		}
+	})
+	for begun := time.Now(); table.mu.TryRLock(); runtime.Gosched() { // nobody gets in once the second waits to have it alone
+		table.mu.RUnlock()
+		if time.Since(begun) > 10*time.Second {
+			t.Fatal("the second page does not wait")
+		}
+	}
+	if err := first.take(line); err != nil {
+		t.Error(err)
+	}
+	first.letGo()
+	group.Wait()
+	if sink.asked != 1 || sink.read != 2 || sink.wrong > 0 {
+		t.Errorf("the line is read in full %d times, %d times in all, %d times as another", sink.asked, sink.read, sink.wrong)
 	}
 }
 

@@ -32,6 +32,26 @@ func TestIndexMatchesMap(t *testing.T) {
 	}
 }
 
+// Two texts of one length with one hash are two lines.
+func TestIndexComparesTexts(t *testing.T) {
+	table, of := NewTable(1<<20), map[uint32]string{}
+	for i := 1_000_000; ; i++ {
+		text := strconv.Itoa(i)
+		hash := table.index.hash(firstContext, []byte(text))
+		if twin := of[hash]; twin != "" && len(twin) == len(text) {
+			e, _ := table.learn([]byte(twin), firstContext, 0, "")
+			if got, ok := table.find(firstContext, []byte(text)); ok {
+				t.Errorf("%s is %d, which is %s", text, got, twin)
+			}
+			if other, _ := table.learn([]byte(text), firstContext, 0, ""); other == e {
+				t.Errorf("%s and %s are both %d", text, twin, e)
+			}
+			return
+		}
+		of[hash] = text
+	}
+}
+
 // A line that is found by its last brace is what it is when it is read in full.
 func TestLinesFoundElsewhere(t *testing.T) {
 	warm := []string{`x{a="1"} 1`, `x{a="}"} 2`, `x{a="} 3"} 3`, `x{a="1",b="{"} 4`, `x{} 5`, `x 6`, `x{a="\"}"} 7`, `{"x"} 8`, `x {a="1"} 9`}

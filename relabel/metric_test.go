@@ -109,6 +109,9 @@ func someRule(r *rand.Rand) *promrelabel.Config {
 				rule.SourceLabels = append(rule.SourceLabels, model.LabelName(pick(r, someNames)))
 			}
 		}
+		if !equal && !named {
+			rule.Separator = pick(r, []string{";", "", "/"})
+		}
 		if !equal && r.IntN(4) > 0 {
 			rule.Regex = promrelabel.MustNewRegexp(pick(r, someRegexs))
 		}
