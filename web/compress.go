@@ -34,17 +34,18 @@ var encoders = map[string]*sync.Pool{
 func compress(w http.ResponseWriter, r *http.Request) (out io.Writer, end func()) {
 	w.Header().Add("Vary", "Accept-Encoding")
 	coding := acceptedCoding(strings.Join(r.Header.Values("Accept-Encoding"), ","))
-	pool := encoders[coding]
+	pool, body := encoders[coding], newWhole(w)
 	if pool == nil {
-		return w, func() {}
+		return body, body.end
 	}
 	w.Header().Set("Content-Encoding", coding)
 	z := pool.Get().(encoder)
-	z.Reset(w)
+	z.Reset(body)
 	return z, func() {
-		_ = z.Close() // the reader is gone: nobody is there to tell
+		_ = z.Close() // an error is the reader's, who is gone: nobody is there to tell
 		z.Reset(nil)
 		pool.Put(z)
+		body.end()
 	}
 }
 

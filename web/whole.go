@@ -1,0 +1,51 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// maxWhole is up to how many bytes a body is held back until it is whole.
+const maxWhole = 4 << 20
+
+// whole is a body that goes out at once, with its length: each piece on its own would wake the reader, and take a core
+// from who makes the next. One that is too long goes out as it comes.
+type whole struct {
+	w    http.ResponseWriter
+	body []byte
+	long bool
+}
+
+// bodies are used again.
+var bodies = sync.Pool{New: func() any { return new(whole) }}
+
+func newWhole(w http.ResponseWriter) *whole {
+	b := bodies.Get().(*whole) //nolint:forcetypeassert // nothing else is put there
+	b.w = w
+	return b
+}
+
+func (b *whole) Write(p []byte) (int, error) {
+	if !b.long && len(b.body)+len(p) <= maxWhole {
+		b.body = append(b.body, p...)
+		return len(p), nil
+	}
+	if !b.long {
+		b.long = true
+		if _, err := b.w.Write(b.body); err != nil {
+			return 0, err
+		}
+	}
+	return b.w.Write(p)
+}
+
+// end sends what is held back.
+func (b *whole) end() {
+	if !b.long {
+		b.w.Header().Set("Content-Length", strconv.Itoa(len(b.body)))
+		_, _ = b.w.Write(b.body) // the reader is gone: nobody is there to tell
+	}
+	*b = whole{body: b.body[:0]}
+	bodies.Put(b)
+}
