@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,16 +74,6 @@ func serve(c *cli.Context) error {
 		ledgerPath: c.String("ledger.path"),
 	}
 	return s.run(c.Context)
-}
-
-// garbagePercent is GOGC where the environment does not set it: a steady round makes little garbage, and what is kept of
-// many workers' pages should not be there twice.
-const garbagePercent = 50
-
-func collectGarbage() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
 }
 
 func externalURL(s string) (*url.URL, error) {
