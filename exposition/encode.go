@@ -11,19 +11,6 @@ import (
 // flushAt is how much is gathered before it is written.
 const flushAt = 64 << 10
 
-// Encode writes a page. The order is the caller's; families without a series are left out.
-func Encode(w io.Writer, enc Encoding, families []Family) error {
-	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
-	defer e.release()
-	e.w, e.enc = w, enc
-	for i := range families {
-		if e.all(&families[i]); e.err != nil {
-			return e.err
-		}
-	}
-	return e.end()
-}
-
 // all writes a family, if it has a series.
 func (e *encoder) all(f *Family) {
 	switch {
@@ -65,7 +52,9 @@ type encoder struct {
 // release gives the encoder back, without what the page was of: of one that broke off, lines that nobody got are left.
 func (e *encoder) release() {
 	clear(e.labelNames)
-	e.buf = e.buf[:0]
+	if e.buf = e.buf[:0]; cap(e.buf) > 4*flushAt { // of a form that was made
+		e.buf = nil
+	}
 	e.w, e.under, e.name, e.making, e.err = nil, nil, "", nil, nil
 	encoders.Put(e)
 }
@@ -117,7 +106,7 @@ func (e *encoder) series(s *Series) { e.under, e.labeled = s, false }
 func (e *encoder) sample(name, suffix, extra string, bound, value float64) {
 	e.constant(name, suffix, extra, bound)
 	if e.making != nil {
-		e.making.ends, e.making.places = append(e.making.ends, int32(len(e.buf))), append(e.making.places, int32(value)-1)
+		e.making.ends, e.making.places = append(e.making.ends, len(e.buf)), append(e.making.places, int32(value)-1)
 		return
 	}
 	e.buf = AppendFloat(e.buf, value)

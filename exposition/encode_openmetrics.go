@@ -82,8 +82,8 @@ func (e *encoder) exemplar(x *Exemplar) {
 		return
 	}
 	e.buf = append(e.buf, " # {"...)
-	if len(x.Labels) > 0 {
-		e.buf = e.appendLabels(e.buf, x.Labels)
+	begin := len(e.buf)
+	if e.buf = e.appendLabels(e.buf, x.Labels); len(e.buf) > begin { // escaping may hide all of them
 		e.buf = e.buf[:len(e.buf)-1]
 	}
 	e.buf = append(e.buf, "} "...)

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"bytes"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -35,10 +36,23 @@ var allTypes = []Family{
 	{Name: "u", Type: Unknown, Series: []Series{{Value: 2}}},
 }
 
+// encodeWhole writes families that were not taken apart: the second opinion on forms.
+func encodeWhole(w io.Writer, enc Encoding, families []Family) error {
+	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
+	defer e.release()
+	e.w, e.enc = w, enc
+	for i := range families {
+		if e.all(&families[i]); e.err != nil {
+			return e.err
+		}
+	}
+	return e.end()
+}
+
 func encode(t testing.TB, accept string, families []Family) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Encode(&b, Negotiate(accept), families); err != nil {
+	if err := encodeWhole(&b, Negotiate(accept), families); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -280,4 +294,16 @@ func BenchmarkReadKnownLines(b *testing.B) {
 			}
 		}
 	})
+}
+
+// An exemplar whose only label has no name left once it is escaped has none.
+func TestExemplarWhoseOnlyLabelIsHidden(t *testing.T) {
+	x, err := readExemplar([]byte(` # {"-_name__"="x"} 1 2`))
+	if err != nil || x.Labels == nil {
+		t.Fatal(err, x)
+	}
+	f := []Family{{Name: "a_total", Type: Counter, Series: []Series{{Value: 1, Exemplar: x.Copy()}}}}
+	if got := encode(t, "application/openmetrics-text;version=1.0.0;escaping=underscores", f); got != "# TYPE a counter\na_total 1 # {} 1 2\n# EOF\n" {
+		t.Errorf("%q", got)
+	}
 }

@@ -93,14 +93,18 @@ func sameLabels(a, b Labels) bool {
 type formText struct {
 	enc    Encoding
 	text   []byte  // of all lines, without the numbers
-	ends   []int32 // where what comes before each number ends
+	ends   []int   // where what comes before each number ends
 	places []int32 // which number it is
 	// exemplars tells whether the encoding has a place for them.
 	exemplars bool
 }
 
-// in gives the form's text, which is made where nobody has asked for the encoding before.
+// maxTexts is in how many encodings a form's text is kept: more than those who ask again and again differ in.
+const maxTexts = 4
+
+// in gives the form's text, which is made where nobody has asked for the encoding lately.
 func (f *Form) in(enc Encoding) *formText {
+	enc.Version = "" // makes no difference
 	for {
 		list := f.texts.Load()
 		var all []*formText
@@ -110,7 +114,7 @@ func (f *Form) in(enc Encoding) *formText {
 		if i := slices.IndexFunc(all, func(w *formText) bool { return w.enc == enc }); i >= 0 {
 			return all[i]
 		}
-		all = append(slices.Clip(all), f.write(enc))
+		all = append(slices.Clone(all[max(0, len(all)+1-maxTexts):]), f.write(enc))
 		f.texts.CompareAndSwap(list, &all)
 	}
 }
@@ -118,7 +122,7 @@ func (f *Form) in(enc Encoding) *formText {
 func (f *Form) write(enc Encoding) *formText {
 	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
 	defer e.release()
-	w := &formText{enc: enc, ends: make([]int32, 0, f.numbers), places: make([]int32, 0, f.numbers)}
+	w := &formText{enc: enc, ends: make([]int, 0, f.numbers), places: make([]int32, 0, f.numbers)}
 	e.enc, e.making = enc, w
 	e.all(&f.family)
 	w.text = bytes.Clone(e.buf)

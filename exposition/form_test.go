@@ -78,12 +78,12 @@ func TestFormsChangeNothing(t *testing.T) {
 			families := randomFamilies(r)
 			filled := fill(families, forms)
 			var apart, again, whole strings.Builder
-			err := errors.Join(EncodeFilled(&apart, enc, filled), Encode(&whole, enc, families))
+			err := errors.Join(EncodeFilled(&apart, enc, filled), encodeWhole(&whole, enc, families))
 			back := make([]Family, 0, len(filled))
 			for _, f := range filled {
 				back = append(back, f.Family())
 			}
-			if err = errors.Join(err, Encode(&again, enc, back)); err != nil || apart.String() != whole.String() || again.String() != whole.String() {
+			if err = errors.Join(err, encodeWhole(&again, enc, back)); err != nil || apart.String() != whole.String() || again.String() != whole.String() {
 				t.Fatalf("seed %d, round %d, %s: %v\n%s\nwhole:\n%s\nput together again:\n%s", seed, round, enc.ContentType(), err,
 					apart.String(), whole.String(), again.String())
 			}
@@ -135,8 +135,8 @@ func TestFormIsShared(t *testing.T) {
 	}
 	group.Wait()
 	for _, f := range filled {
-		if n := len(*f.texts.Load()); n > len(someAccepts) {
-			t.Errorf("%d texts of %d encodings", n, len(someAccepts))
+		if n := len(*f.texts.Load()); n > maxTexts {
+			t.Errorf("%d texts are kept", n)
 		}
 	}
 }
@@ -178,15 +178,35 @@ func TestBrokenReaderLeavesNothing(t *testing.T) {
 	}
 	enc := Negotiate(someAccepts[0])
 	for room := 0; room < 3*flushAt; room += flushAt / 2 {
-		if err := Encode(&broken{room}, enc, []Family{long}); !errors.Is(err, io.ErrClosedPipe) {
+		if err := encodeWhole(&broken{room}, enc, []Family{long}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Fatalf("room for %d: %v", room, err)
 		}
 		if err := EncodeFilled(&broken{room}, enc, fill([]Family{long}, map[string]*Form{})); !errors.Is(err, io.ErrClosedPipe) {
 			t.Fatalf("room for %d, filled: %v", room, err)
 		}
 		var b strings.Builder
-		if err := Encode(&b, enc, []Family{{Name: "x", Type: Gauge, Series: []Series{{Value: 1}}}}); err != nil || b.String() != "# TYPE x gauge\nx 1\n" {
+		if err := encodeWhole(&b, enc, []Family{{Name: "x", Type: Gauge, Series: []Series{{Value: 1}}}}); err != nil || b.String() != "# TYPE x gauge\nx 1\n" {
 			t.Fatalf("room for %d: %v, %.200q", room, err, b.String())
 		}
+	}
+}
+
+// TestFormKeepsFewTexts: who asks in every encoding there is does not fill the memory.
+func TestFormKeepsFewTexts(t *testing.T) {
+	family := allTypes[1]
+	filled := fill([]Family{family}, map[string]*Form{})
+	for range 2 {
+		for _, format := range []string{"application/openmetrics-text;version=1.0.0", "application/openmetrics-text;version=0.0.1", "text/plain;version=0.0.4", "text/plain;version=1.0.0"} {
+			for _, escaping := range []string{"allow-utf-8", "underscores", "dots", "values"} {
+				var b strings.Builder
+				enc := Negotiate(format + ";escaping=" + escaping)
+				if err := EncodeFilled(&b, enc, filled); err != nil || b.String() != encode(t, format+";escaping="+escaping, []Family{family}) {
+					t.Errorf("%v\n%s", err, b.String())
+				}
+			}
+		}
+	}
+	if n := len(*filled[0].texts.Load()); n != maxTexts {
+		t.Errorf("%d texts are kept, want %d", n, maxTexts)
 	}
 }

@@ -111,7 +111,7 @@ func EncodeFilled(w io.Writer, enc Encoding, families []Filled) error {
 
 // fill writes a form with its numbers.
 func (e *encoder) fill(w *formText, f *Filled) {
-	at := int32(0)
+	at := 0
 	for i, end := range w.ends {
 		if len(e.buf) >= flushAt {
 			e.flush()

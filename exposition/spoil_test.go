@@ -113,7 +113,7 @@ func validationOf(enc Encoding) model.ValidationScheme {
 func encodeAs(t *testing.T, enc Encoding, families []Family) string {
 	t.Helper()
 	var b strings.Builder
-	if err := Encode(&b, enc, families); err != nil {
+	if err := encodeWhole(&b, enc, families); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -21,6 +21,7 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	f.decideLayout()
 	inc.present, inc.up, inc.departedAt = false, false, now
 	f.disown(inc)
+	inc.order = nil // it would keep the table that its lines were read by
 	inc.moves++
 	f.changed()
 	maps.Copy(f.hints, inc.hints)

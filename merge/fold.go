@@ -62,14 +62,14 @@ type Fold struct {
 
 	exemplars []*exemplar // by slot, as far as some were ever seen
 
-	total      []sum     // by slot: scratch of Families, as kept
+	total      []sum     // by slot: scratch of Render, as kept
 	betweenNow []sum     // the same of buckets between neighbouring bounds
 	startMin   []float64 // by slot of a start time: the earliest
 	startCount []int32
 	has        []bool // by slot: some incarnation that counts here has the line
-	gauges     gauges // scratch of Families
+	gauges     gauges // scratch of Render
 
-	// Scratch of Commit and Families, by slot.
+	// Scratch of Commit and Render, by slot.
 	generation   uint64
 	mark         []uint64
 	previous     []float64

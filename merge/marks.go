@@ -136,7 +136,7 @@ func (f *Fold) readBare(r *reader, s *series) {
 	}
 }
 
-// isHeld tells whether the next Families will find that a present worker has the series. It may not know.
+// isHeld tells whether the next Render will find that a present worker has the series. It may not know.
 func (f *Fold) isHeld(s *series) bool {
 	return f.layout && f.held && s.variant.shown() && f.wasHeld(s)
 }

@@ -96,8 +96,8 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, page *federat
 	w.Header().Set("Content-Type", enc.ContentType())
 	w.Header().Add("Vary", "Accept")
 	out, end := compress(w, r)
-	defer end()
 	if err := exposition.EncodeFilled(out, enc, page.Families); err != nil {
 		s.options.Logger.Debug("Merged page was not sent whole", "err", err) // the reader went away
 	}
+	end() // not deferred: half a page must not look whole because of a panic
 }

@@ -58,3 +58,27 @@ func TestWholeBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestPanicCutsThePage: half a page must not look whole.
+func TestPanicCutsThePage(t *testing.T) {
+	s := start(t, Options{Federator: &fakeFederator{gather: func(ctx context.Context, job, instance string) (*federator.Page, error) {
+		page, err := onePage(ctx, job, instance)
+		family := page.Families[0].Family()
+		family.Help = strings.Repeat("x", 1<<20)
+		page.Families = []exposition.Filled{exposition.Fill(&family), page.Families[0], {}} // the last is of no form
+		return page, err
+	}}})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url(0, "http", "/merged?job=a&instance=b"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if body, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("%d, %q", resp.StatusCode, body)
+	}
+}
