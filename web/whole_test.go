@@ -72,6 +72,7 @@ func TestPanicCutsThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Header.Set("Accept-Encoding", "identity")
 	defer http.DefaultClient.CloseIdleConnections()
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
@@ -79,6 +80,6 @@ func TestPanicCutsThePage(t *testing.T) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if body, err := io.ReadAll(resp.Body); err == nil {
-		t.Errorf("%d, %q", resp.StatusCode, body)
+		t.Errorf("half a page looks whole: %d, %d bytes", resp.StatusCode, len(body))
 	}
 }
