@@ -108,7 +108,9 @@ func (f *Federator) join(job *Job, w discovery.Worker) *Instance {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.byServiceID(w.ServiceID) == nil && !in.folded.byKey[w.Key].gone(&w) {
-		in.member(&w, now)
+		if m := in.member(&w, now); m != nil {
+			m.handsIn = true
+		}
 		in.nameWorkers()
 	}
 	return in
@@ -146,7 +148,9 @@ func (in *Instance) final(final *Final) error {
 		return nil // taken before
 	}
 	g := &ingest{job: in.job, table: in.table, stage: m.inc.Stage()}
+	m.handsIn = true
 	in.mu.Unlock()
+	defer in.handedOver(m)
 	body := &io.LimitedReader{R: final.Body, N: in.bodyLimit(g.job) + 1}
 	if err := g.read(final.ContentType, true, body); err != nil {
 		return finalError(err)
@@ -159,6 +163,13 @@ func (in *Instance) final(final *Final) error {
 	}
 	in.keepNow(false)
 	return nil
+}
+
+// handedOver ends what a final snapshot began, taken or not.
+func (in *Instance) handedOver(m *member) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	m.handsIn = false
 }
 
 func (in *Instance) bodyLimit(job *Job) int64 {

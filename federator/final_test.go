@@ -2,11 +2,15 @@ package federator
 
 import (
 	"errors"
+	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fedscrape/fedscrape/discovery"
 )
 
 // hand hands in a final snapshot and gives what became of it: "" is taken.
@@ -85,6 +89,45 @@ func TestFinalOfAWorkerThatNobodySaw(t *testing.T) {
 		w.wantHand("", w.hand("batch", 300, counter(1, 300), func(f *Final) { f.Authenticated = true }))
 		w.want("x_total", "16")
 		w.want("fedscrape_workers_departed_total{reason=goodbye}", "2")
+	})
+}
+
+// during does something while it is read first.
+type during struct {
+	io.Reader
+	do func()
+}
+
+func (d *during) Read(p []byte) (int, error) {
+	if d.do != nil {
+		d.do()
+		d.do = nil
+	}
+	return d.Reader.Read(p)
+}
+
+// TestFinalRacesAnOlderList: a list from before the worker was registered says nothing about it.
+func TestFinalRacesAnOlderList(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.want("x_total", "12")
+		w.register("w3", "h:3") // in Consul, not told
+		older := func() {
+			w.tell(func(u *discovery.Update) {
+				u.Workers = slices.DeleteFunc(u.Workers, func(worker discovery.Worker) bool { return worker.ServiceID == "w3" })
+			})
+		}
+		w.wantHand("bad", w.hand("w3", 200, "", func(f *Final) { f.Body = &during{strings.NewReader("<html>"), older} }))
+		w.wantHand("", w.hand("w3", 200, "", func(f *Final) { f.Body = &during{strings.NewReader(counter(3, 200)), older} }))
+		w.want("x_total", "15")
+		w.want("fedscrape_workers_departed_total{reason=goodbye}", "1")
+		w.want("fedscrape_workers_departed_total{reason=vanished}", "0")
+		w.want("fedscrape_lost_updates_possible_total", "0")
+		w.register("w4", "h:4")
+		w.wantHand("bad", w.hand("w4", 300, "<html>"))
+		w.deregister("w4") // after the attempt it goes like any other
+		w.wantStates("1:up 2:up")
+		w.want("fedscrape_workers_departed_total{reason=vanished}", "1")
 	})
 }
 

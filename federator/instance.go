@@ -124,7 +124,7 @@ func (in *Instance) setWorkers(job *Job, list []discovery.Worker, sure, reconfig
 	for key, m := range in.members {
 		m.registered = registered[key] || m.registered && !sure
 		m.listed = m.listed || registered[key]
-		if !m.registered && sure && (reconfigured || !m.identified()) {
+		if !m.registered && sure && !m.handsIn && (reconfigured || !m.identified()) {
 			in.depart(m, reasonVanished, now)
 		}
 	}

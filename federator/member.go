@@ -44,6 +44,7 @@ type member struct {
 
 	port    *port     // where several processes may answer at its address
 	goodbye time.Time // when it handed in its final snapshot, while it is still registered
+	handsIn bool      // its final snapshot is on its way: a list without it is older than it
 
 	fetch    *fetch // under way
 	failures int    // rounds in a row
