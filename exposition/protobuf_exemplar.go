@@ -46,17 +46,8 @@ func (p *Page) protoExemplar(b []byte) (x RawExemplar, err error) {
 
 // appendPair appends a label to p.exemplarText, with a comma after it; false where it is none.
 func (p *Page) appendPair(b []byte) bool {
-	var name, value []byte
-	m := message{rest: b, kinds: labelKinds}
-	for m.next() {
-		switch m.number {
-		case 1:
-			name = m.bytes
-		case 2:
-			value = m.bytes
-		}
-	}
-	if m.broken || !utf8.Valid(name) || !utf8.Valid(value) {
+	name, value, ok := labelPair(b)
+	if !ok || !utf8.Valid(name) || !utf8.Valid(value) {
 		return false
 	}
 	p.exemplarText = appendName(p.exemplarText, view(name), "", isLegacyLabel(view(name)))

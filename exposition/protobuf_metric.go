@@ -264,8 +264,8 @@ func readLabels(b []byte) (Labels, error) {
 	return labels, nil
 }
 
-func readLabel(b []byte) (Label, error) {
-	var name, value []byte
+// labelPair gives a label's name and value as the page has them; false where they cannot be read.
+func labelPair(b []byte) (name, value []byte, ok bool) {
 	m := message{rest: b, kinds: labelKinds}
 	for m.next() {
 		switch m.number {
@@ -275,8 +275,13 @@ func readLabel(b []byte) (Label, error) {
 			value = m.bytes
 		}
 	}
+	return name, value, !m.broken
+}
+
+func readLabel(b []byte) (Label, error) {
+	name, value, ok := labelPair(b)
 	switch {
-	case m.broken:
+	case !ok:
 		return Label{}, errWire
 	case len(name) == 0:
 		return Label{}, errEmpty

@@ -45,11 +45,10 @@ func (f *Fold) RenderAndSay(now time.Time, said []byte) ([]exposition.Filled, []
 		return f.addUp(now), f.appendSaid(said)
 	}
 	var group sync.WaitGroup
-	defer group.Wait()
-	done := make(chan []byte, 1)
-	group.Go(func() { done <- f.appendSaid(said) })
+	group.Go(func() { said = f.appendSaid(said) })
 	page := f.addUp(now)
-	return page, <-done
+	group.Wait()
+	return page, said
 }
 
 // settle decides, as of now, what there is to be shown.

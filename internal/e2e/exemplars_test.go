@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,21 +53,11 @@ func (w *traced) serve(seconds float64, trace string) {
 // openMetrics gives the lines of a page in OpenMetrics that have an exemplar, without its timestamp.
 func openMetrics(t *testing.T, url string) (lines []string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
+	status, body := getAs(t.Context(), url, "application/openmetrics-text;version=1.0.0")
+	if status != http.StatusOK {
+		t.Fatal(status, body)
 	}
-	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(body) {
 		if strings.Contains(line, " # {") {
 			lines = append(lines, line[:strings.LastIndexByte(line, ' ')])
 		}

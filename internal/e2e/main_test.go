@@ -118,10 +118,16 @@ func await(t *testing.T, what string, ok func() bool) {
 var client = &http.Client{Timeout: time.Minute}
 
 // get gives status and body; status 0 where there was no answer.
-func get(ctx context.Context, url string) (status int, body string) {
+func get(ctx context.Context, url string) (status int, body string) { return getAs(ctx, url, "") }
+
+// getAs asks for a media type; empty: for none in particular.
+func getAs(ctx context.Context, url, accept string) (status int, body string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return 0, err.Error()
+	}
+	if accept != "" {
+		req.Header.Set("Accept", accept)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
