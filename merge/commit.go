@@ -336,7 +336,7 @@ func (c *commit) swap() {
 		inc.setLines(st.slots)
 		inc.order = c.order()
 	}
-	if st.newMeta || len(inc.metas) != len(st.metas) {
+	if st.newMeta || !maps.Equal(inc.metas, st.metas) { // another page may have been committed since the stage began
 		c.metaBytes = nil
 		c.reshape()
 	}
