@@ -79,7 +79,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	if report, ok := f.commitQuick(st, now); ok {
 		st.inc.rules = st.rules
 		f.forgetFallen(st.inc, report.Before)
-		f.takeExemplars(st, st.inc.slots, now)
+		f.takeExemplars(st, st.inc.slots, nil, now)
 		return report
 	}
 	st.own()
@@ -94,7 +94,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	f.scatter(st.inc)
 	c.takeLines()
 	st.exemplars.keep(c.kept)
-	f.takeExemplars(st, st.slots, now)
+	f.takeExemplars(st, st.slots, c.refused, now)
 	c.completeHistograms()
 	c.findRemoved()
 	c.applyResets()
@@ -124,6 +124,7 @@ type commit struct {
 	raw     []Slot  // nil: the first of what was taken
 	kept    []int32 // lines of raw that were taken; nil: all
 	changed bool    // a line was left out for its value, or added
+	refused []int32 // which of the lines that were taken have their last good value
 }
 
 // scatter lays the incarnation's last snapshot out by slot.
@@ -144,7 +145,7 @@ func (c *commit) takeLines() {
 			c.note(&c.report.Duplicates, slot)
 			continue
 		}
-		v, ok := c.good(slot, st.values[i])
+		v, ok := c.good(slot, st.values[i], n)
 		if !ok {
 			c.leave(n)
 			c.changed = true
@@ -183,12 +184,16 @@ func (c *commit) note(counter *int, slot Slot) {
 	}
 }
 
-// good gives the value that counts: the last good one where a cumulative value is NaN, infinite or negative.
-func (c *commit) good(slot Slot, v float64) (float64, bool) {
+// good gives the value that counts: the last good one where a cumulative value is NaN, infinite or negative. at is the
+// place where the line is taken.
+func (c *commit) good(slot Slot, v float64, at int) (float64, bool) {
 	had := c.previousMark[slot] == c.generation
 	switch {
 	case c.fallIsReset(slot) && (math.IsNaN(v) || v < 0 || math.IsInf(v, 0)):
 		c.note(&c.report.BadValues, slot)
+		if had {
+			c.refused = append(c.refused, int32(at))
+		}
 		return c.previous[slot], had
 	case c.lines[slot].part == exposition.PartSum && c.class[slot] == classSum && !finite(v):
 		if had && finite(c.previous[slot]) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,8 +93,8 @@ type exemplar struct {
 }
 
 // takeExemplars lets a page's exemplars take the place of older ones. slots are those of the page's lines, of untyped
-// ones where they count.
-func (f *Fold) takeExemplars(st *Stage, slots []Slot, now time.Time) {
+// ones where they count; refused are, ascending, those whose value was refused: what does not count has no exemplar.
+func (f *Fold) takeExemplars(st *Stage, slots []Slot, refused []int32, now time.Time) {
 	if st.exemplars == nil {
 		return
 	}
@@ -101,6 +102,9 @@ func (f *Fold) takeExemplars(st *Stage, slots []Slot, now time.Time) {
 	for _, x := range st.exemplars.list {
 		offer := exposition.RawExemplar{Labels: st.exemplars.text[begin:x.end], Value: x.value, Timestamp: x.sec}
 		begin = x.end
+		if _, bad := slices.BinarySearch(refused, x.at); bad {
+			continue
+		}
 		if slot := slots[x.at]; f.lines[slot].hasExemplars() {
 			f.offer(slot, offer, st.inc, until)
 		}
