@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -75,24 +76,30 @@ func TestAppendPageAllocatesNothing(t *testing.T) {
 // TestRenderAndSay: what is done at once is the same as one after the other, page after page.
 func TestRenderAndSay(t *testing.T) {
 	one, two := New(NewOptions()), New(NewOptions())
-	lines, said := append(costPage(manyLines/8), gaugeSample()), []byte(nil)
-	for round := range 3 {
+	lines, said, now := append(costPage(manyLines/8), gaugeSample()), []byte(nil), t0
+	for round := range 5 {
+		switch round {
+		case 3:
+			lines = lines[1:] // the first series is gone, and kept
+		case 4:
+			now = t0.Add(NewOptions().SeriesRetention + time.Hour) // and expires
+		}
 		for i := range 9 {
-			lines[i].v += float64(10 - 7*round) // in the third round all fall
+			lines[i].v += float64(10 - 7*min(round, 2)) // from the third round on all fall
 			for _, f := range []*Fold{one, two} {
 				if round == 0 {
 					add(f, strconv.Itoa(i))
 				}
-				page(f, f.Incarnations()[i], t0, lines...)
+				page(f, f.Incarnations()[i], now, lines...)
 			}
 		}
 		var filled []exposition.Filled
-		filled, said = one.RenderAndSay(t0, said[:0])
+		filled, said = one.RenderAndSay(now, said[:0])
 		got := map[string]float64{}
 		for _, f := range filled {
 			maps.Copy(got, flatten([]exposition.Family{f.Family()}))
 		}
-		if want := flatten(two.Families(t0)); !maps.Equal(got, want) {
+		if want := flatten(two.Families(now)); !maps.Equal(got, want) {
 			t.Errorf("round %d: the page has %d lines, or other numbers than one of %d", round, len(got), len(want))
 		}
 		if want := two.AppendSaid(nil); !bytes.Equal(said, want) {
