@@ -234,7 +234,7 @@ func (c *commit) see(slot Slot, v float64, at int) {
 		c.markReset(s)
 		return
 	}
-	c.inc.offset.add(slot, c.previous[slot])
+	c.inc.leave(slot, c.previous[slot])
 	c.report.Resets++
 }
 
@@ -324,7 +324,7 @@ func (f *Fold) takeBase(inc *Incarnation) {
 		l := &f.lines[slot]
 		return l.variant.cumulative() && l.part != exposition.PartCreated && l.part != exposition.PartQuantile
 	}
-	f.contributionsOf(cumulative, inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { inc.offset.add(slot, -v) })
+	f.contributionsOf(cumulative, inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { inc.leave(slot, -v) })
 }
 
 // swap makes the stage the snapshot.

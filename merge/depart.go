@@ -143,31 +143,6 @@ func (f *Fold) betweenBounds(s *series, emit func(Slot, float64)) {
 	}
 }
 
-// sumKept adds the ledger and the kept departed incarnations up. It changes only when one of them does.
-func (f *Fold) sumKept() {
-	f.kept = zeroed(f.kept, len(f.lines))
-	f.between = zeroed(f.between, len(f.lines))
-	add := func(slot Slot, v sum) {
-		if f.isBucket[slot] {
-			f.between[slot].addSum(v)
-		} else {
-			f.kept[slot].addSum(v)
-		}
-	}
-	for slot, v := range f.ledger {
-		add(Slot(slot), v)
-	}
-	for _, inc := range f.incarnations {
-		if inc.present {
-			continue
-		}
-		f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { add(slot, sum{hi: v}) })
-		for i, slot := range inc.offset.slots {
-			add(f.target[slot], inc.offset.values[i])
-		}
-	}
-}
-
 // foldGauges keeps what departed workers' gauges still say under their modes.
 func (f *Fold) foldGauges(inc *Incarnation, now time.Time) {
 	var all departedID

@@ -125,23 +125,6 @@ func (f *Fold) addPresent(inc *Incarnation) {
 		}
 	}
 	f.addMixed(inc)
-	f.addOffset(&inc.offset)
-}
-
-// addOffset adds what is kept of series that began anew: buckets between bounds, all else as it is.
-func (f *Fold) addOffset(offset *sums) {
-	total, between, isBucket := f.total, f.betweenNow, f.isBucket
-	for i, slot := range offset.slots {
-		slot = f.target[slot]
-		to := &total[slot]
-		if isBucket[slot] {
-			to = &between[slot]
-		}
-		v := &offset.values[i]
-		if to.add(v.hi); v.lo != 0 {
-			to.add(v.lo)
-		}
-	}
 }
 
 // addLine adds one line of a present worker, by what it is.

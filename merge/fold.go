@@ -53,7 +53,7 @@ type Fold struct {
 	mixed          []*series // whose workers disagree on bounds
 	unheld         []*series // that are shown, and no present worker has
 	heldAt         time.Time // when all others were held last; zero: never
-	kept           []sum     // by slot: ledger and kept departed incarnations' pages, cumulative buckets over their own bounds
+	kept           []sum     // by slot: ledger, kept departed incarnations' pages and all offsets; of buckets nothing
 	between        []sum     // by slot: the same of buckets between neighbouring bounds
 	order          []*family
 	ordered        bool

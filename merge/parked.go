@@ -20,7 +20,7 @@ func (c *commit) relabeled() bool { return c.st.rules != c.inc.rules }
 
 // leaveBehind adds what a line had to the offset; parked, where it may be taken out again.
 func (c *commit) leaveBehind(slot Slot, v float64, parks bool) {
-	c.inc.offset.add(slot, v)
+	c.inc.leave(slot, v)
 	if !parks {
 		return
 	}
@@ -132,8 +132,8 @@ func (inc *Incarnation) keepParked(slot Slot, v float64) {
 	if !has && v == 0 {
 		return
 	}
-	inc.offset.add(slot, -parked)
-	inc.offset.add(slot, v)
+	inc.leave(slot, -parked)
+	inc.leave(slot, v)
 	if inc.parked[slot] = v; v == 0 {
 		delete(inc.parked, slot)
 	}

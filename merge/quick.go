@@ -153,10 +153,10 @@ func (inc *Incarnation) carry(i int32, v float64) {
 		inc.offsetAt = make([]int32, len(inc.slots))
 	}
 	if at := inc.offsetAt[i]; at > 0 && int(at) <= len(inc.offset.slots) && inc.offset.slots[at-1] == inc.slots[i] {
-		inc.offset.addAt(int(at-1), v)
+		inc.leaveAt(int(at-1), inc.slots[i], v)
 		return
 	}
-	inc.offset.add(inc.slots[i], v)
+	inc.leave(inc.slots[i], v)
 	inc.offsetAt[i] = inc.offset.find(inc.slots[i])
 }
 

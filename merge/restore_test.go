@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math"
 	"maps"
 	"slices"
 	"strconv"
@@ -53,10 +54,29 @@ func (d *disk) page(f *Fold) {
 	if all := f.appendSeriesMarks(nil); !bytes.Equal(known, all) {
 		panic(fmt.Sprintf("marks of some series are %v, of all %v", known, all))
 	}
+	checkKept(f)
 	if len(d.pages) > diskPages {
 		d.pages = d.pages[1:]
 	}
 	f.Paged()
+}
+
+// checkKept holds what adding up begins with, which every reset and departure changes a little, against the same made anew.
+func checkKept(f *Fold) {
+	if !f.held {
+		return
+	}
+	kept, between := f.kept, f.between
+	f.kept, f.between = nil, nil
+	f.sumKept()
+	for slot := range f.lines {
+		for _, pair := range [][2]sum{{kept[slot], f.kept[slot]}, {between[slot], f.between[slot]}} {
+			if got, want := pair[0].value(), pair[1].value(); math.Abs(got-want) > 1e-20*math.Abs(want) {
+				panic(fmt.Sprintf("%s begins with %v, made anew with %v", f.lines[slot].name(), got, want))
+			}
+		}
+	}
+	f.kept, f.between = kept, between
 }
 
 // newest is the page that a process finds that starts now.
