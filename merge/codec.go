@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func appendBool(dst []byte, v bool) []byte {
 // appendFloats is the bulk of a page.
 func appendFloats(dst []byte, values []float64) []byte {
 	at := len(dst)
-	dst = append(dst, make([]byte, 8*len(values))...)
+	dst = slices.Grow(dst, 8*len(values))[:at+8*len(values)]
 	for out := dst[at:]; len(values) > 0 && len(out) >= 8; out, values = out[8:], values[1:] {
 		binary.LittleEndian.PutUint64(out, math.Float64bits(values[0]))
 	}

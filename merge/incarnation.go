@@ -120,6 +120,8 @@ type Stage struct {
 	newMeta bool             // some are not as before
 	made    uint64           // how often Compact had freed slots
 	rules   int              // of the fold
+	gapFrom *Snapshot        // that gap follows; nil: none
+	gap     Gap
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }

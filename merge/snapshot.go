@@ -11,7 +11,13 @@ type Snapshot struct {
 
 // Same tells whether both say the same.
 func (s *Snapshot) Same(other *Snapshot) bool {
-	return s != nil && other != nil && slices.Equal(s.last, other.last) && slices.Equal(s.slots, other.slots)
+	return s != nil && other != nil && (s.is(other) || slices.Equal(s.last, other.last) && slices.Equal(s.slots, other.slots))
+}
+
+// is tells whether both are the same, without a look at what they say.
+func (s *Snapshot) is(other *Snapshot) bool {
+	return other != nil && s.life == other.life && len(s.last) > 0 && len(s.last) == len(other.last) &&
+		&s.last[0] == &other.last[0] && &s.slots[0] == &other.slots[0]
 }
 
 // Snapshot gives the incarnation's last page.
@@ -44,10 +50,17 @@ type Gap struct {
 }
 
 // Gap tells how the staged page follows a snapshot.
-func (f *Fold) Gap(st *Stage, from *Snapshot) (g Gap) {
+func (f *Fold) Gap(st *Stage, from *Snapshot) Gap {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.decideLayout()
+	if !from.is(st.gapFrom) {
+		st.gap, st.gapFrom = f.gap(st, from), from
+	}
+	return st.gap
+}
+
+func (f *Fold) gap(st *Stage, from *Snapshot) (g Gap) {
 	if g, ok := f.gapRepeated(st, from); ok {
 		return g
 	}
@@ -90,15 +103,22 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || o.ages > from.life {
 		return g, false
 	}
+	rise := 0.0
 	for _, r := range o.growing {
 		had := from.last[r.begin:r.end]
 		for i, v := range st.values[r.begin:r.end] {
-			if g.step(v - had[i]); g.Fell {
-				return g, true
+			if v == had[i] {
+				continue
+			}
+			switch by := v - had[i]; {
+			case by > 0:
+				rise += by
+			case by < 0:
+				return Gap{Fell: true, Rise: rise}, true
 			}
 		}
 	}
-	return g, true
+	return Gap{Rise: rise}, true
 }
 
 func (g *Gap) step(by float64) {

@@ -3,6 +3,7 @@ package merge
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // sums are sparse totals by slot. Buckets are counts between neighbouring bounds.
@@ -71,16 +72,19 @@ func (t *sums) appendTo(dst []byte) []byte {
 	}
 	dst = append(dst, t.encoded...)
 	at, rests := len(dst), 0
-	dst = append(dst, make([]byte, 8*len(t.values))...)
+	dst = slices.Grow(dst, 8*len(t.values))[:at+8*len(t.values)]
 	out := dst[at:]
-	for _, v := range t.values {
+	for i := range t.values {
+		v := &t.values[i]
 		binary.LittleEndian.PutUint64(out, math.Float64bits(v.hi))
 		out = out[8:]
 		if v.lo != 0 {
 			rests++
 		}
 	}
-	dst = appendUint(dst, rests)
+	if dst = appendUint(dst, rests); rests == 0 {
+		return dst
+	}
 	for i, v := range t.values {
 		if v.lo != 0 {
 			dst = appendFloat(appendUint(dst, i), v.lo)
