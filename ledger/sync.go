@@ -2,13 +2,19 @@ package ledger
 
 import (
 	"sync"
+	"time"
 )
 
-// syncer calls sync for keys beside those who ask: once for each, however often it was asked meanwhile.
+// restBetween is how long the disk is left alone after a sync: who asks more often than that has his pages synced together.
+// It bounds what a power cut can take.
+const restBetween = 20 * time.Millisecond
+
+// syncer calls sync for keys beside those who ask, at once after a rest: once for each, however often it was asked meanwhile.
 type syncer struct {
-	sync func(key string)
-	wake chan struct{}
-	done chan struct{}
+	sync    func(key string)
+	wake    chan struct{}
+	closing chan struct{}
+	done    chan struct{}
 
 	mu      sync.Mutex
 	waiting []string // keys, in the order of asking
@@ -17,7 +23,9 @@ type syncer struct {
 }
 
 func startSyncer(sync func(key string)) *syncer {
-	s := &syncer{sync: sync, wake: make(chan struct{}, 1), done: make(chan struct{}), asked: map[string]bool{}}
+	s := &syncer{
+		sync: sync, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}), asked: map[string]bool{},
+	}
 	go s.run()
 	return s
 }
@@ -31,10 +39,6 @@ func (s *syncer) ask(key string) {
 	}
 	s.asked[key] = true
 	s.waiting = append(s.waiting, key)
-	s.signal()
-}
-
-func (s *syncer) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -45,35 +49,38 @@ func (s *syncer) signal() {
 func (s *syncer) close() {
 	s.mu.Lock()
 	s.closed = true
-	s.signal()
 	s.mu.Unlock()
+	close(s.closing)
 	<-s.done
 }
 
 func (s *syncer) run() {
 	defer close(s.done)
 	for {
-		key, ok, closed := s.next()
-		switch {
-		case ok:
-			s.sync(key)
-		case closed:
+		select {
+		case <-s.wake:
+			s.syncAll()
+		case <-s.closing:
+			s.syncAll()
 			return
-		default:
-			<-s.wake
+		}
+		select {
+		case <-time.After(restBetween):
+		case <-s.closing:
 		}
 	}
 }
 
-func (s *syncer) next() (key string, ok, closed bool) {
+// syncAll syncs what waits now.
+func (s *syncer) syncAll() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.waiting) == 0 {
-		return "", false, s.closed
+	keys := s.waiting
+	s.waiting = nil
+	clear(s.asked) // who asks from now on has written since
+	s.mu.Unlock()
+	for _, key := range keys {
+		s.sync(key)
 	}
-	key, s.waiting = s.waiting[0], s.waiting[1:]
-	delete(s.asked, key)
-	return key, true, s.closed
 }
 
 // sync makes a key's newest page safe from a power cut. An error leaves the one that is: the next write asks again.
