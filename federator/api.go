@@ -14,6 +14,10 @@ type Page struct {
 	Families []exposition.Filled
 	// Time is when the round ended.
 	Time time.Time
+
+	// Kept waits until the ledger has what the page shows, as long as a page waits for the ledger: nothing may be shown before.
+	// It gives the page that is to be shown instead where the ledger has not; nil where this one is. No Kept: it is kept.
+	Kept func() *Page
 }
 
 // UnknownInstanceError is asked for an instance that is not known. Known are at most 20 of the job's (or, where the

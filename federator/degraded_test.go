@@ -118,15 +118,43 @@ func TestHungDisk(t *testing.T) {
 	})
 }
 
-// A page is shown after what it shows is in the ledger: a hang of less than a second delays it.
+// A page is shown after what it shows is in the ledger: a hang of less than a second delays it. It is there to be encoded
+// before that.
 func TestPageWaitsForTheLedger(t *testing.T) {
 	inSickWorld(t, func(w *world, s *sick) {
 		s.set(nil, 300*time.Millisecond)
 		begun := time.Now()
-		w.value("x_total")
+		page, err := w.federator.Prepare(w.t.Context(), "webapp", "web1")
+		if took := time.Since(begun); err != nil || took != 0 {
+			t.Fatalf("prepared after %s: %v", took, err)
+		}
+		if other := page.Kept(); other != nil {
+			t.Errorf("another page is to be shown: %v", find(other, "fedscrape_ledger_degraded"))
+		}
 		if took := time.Since(begun); took != 300*time.Millisecond {
 			t.Errorf("took %s", took)
 		}
 		w.want("fedscrape_ledger_degraded", "none")
+	})
+}
+
+// A page that was prepared, and that the ledger does not take, is not the one to be shown.
+func TestPreparedPageIsReplaced(t *testing.T) {
+	inSickWorld(t, func(w *world, s *sick) {
+		s.set(errFull, 300*time.Millisecond)
+		page, err := w.federator.Prepare(w.t.Context(), "webapp", "web1")
+		if err != nil || page.Kept == nil {
+			t.Fatalf("not prepared: %v", err)
+		}
+		other := page.Kept()
+		if got := find(page, "fedscrape_ledger_degraded"); got != "none" {
+			t.Errorf("the page that others read is changed: %s", got)
+		}
+		if other == nil || find(other, "fedscrape_ledger_degraded") != "1" || find(other, "x_total") != "12" {
+			t.Errorf("to be shown is %v", other)
+		}
+		if again := page.Kept(); again != other {
+			t.Error("two who ask are shown two pages")
+		}
 	})
 }

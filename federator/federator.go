@@ -211,13 +211,13 @@ func (f *Federator) find(job, instance string) (*Instance, error) {
 	return nil, e
 }
 
-// Gather runs or joins a round and gives the merged page.
-func (f *Federator) Gather(ctx context.Context, job, instance string) (*Page, error) {
+// Prepare runs or joins a round and gives the merged page, of which nothing may be shown before Page.Kept.
+func (f *Federator) Prepare(ctx context.Context, job, instance string) (*Page, error) {
 	in, err := f.find(job, instance)
 	if err != nil {
 		return nil, err
 	}
-	return in.Gather(ctx)
+	return in.Prepare(ctx)
 }
 
 // Workers gives the present workers, of one job label where it is not empty. The error is a *NotReadyError.

@@ -109,7 +109,7 @@ func withDegraded(families []exposition.Filled) []exposition.Filled {
 		Help: "The ledger lacks what this page shows: it is lost if the federator is killed.",
 	})
 	at, _ := slices.BinarySearchFunc(families, mark.Name(), func(a exposition.Filled, name string) int { return cmp.Compare(a.Name(), name) })
-	return slices.Insert(families, at, mark)
+	return slices.Insert(slices.Clip(families), at, mark) // others may read the page without it
 }
 
 func (in *Instance) departures() map[string]int {

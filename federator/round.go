@@ -22,14 +22,18 @@ type round struct {
 	page    *Page
 	err     error
 	begun   time.Time
+	// prepared is closed when early is set: the page, if the ledger takes it. It may never be.
+	prepared chan struct{}
+	early    *Page
 	// deadline is the latest of those who wait, scrape_timeout at most: who can wait longer is not answered early
 	// because another cannot.
 	deadline time.Time
 }
 
-// Gather gives the merged page of the round in flight or of a new one. Where ctx ends before the round, the page has
-// what has arrived by then; the round goes on for others.
-func (in *Instance) Gather(ctx context.Context) (*Page, error) {
+// Prepare gives the merged page of the round in flight or of a new one, while the ledger is given what it shows: nothing of
+// it may be shown before Kept. Where ctx ends before the round, the page has what has arrived by then; the round goes on
+// for others.
+func (in *Instance) Prepare(ctx context.Context) (*Page, error) {
 	in.mu.Lock()
 	if in.round == nil && in.job.MaxAge > 0 && in.page != nil && time.Since(in.last) < in.job.MaxAge {
 		defer in.mu.Unlock()
@@ -41,11 +45,22 @@ func (in *Instance) Gather(ctx context.Context) (*Page, error) {
 		return nil, errClosed
 	}
 	select {
+	case <-r.prepared:
+		return r.early, nil
 	case <-r.done:
 		return r.page, r.err
 	case <-ctx.Done():
 		return in.early(r)
 	}
+}
+
+// kept is Page.Kept of the early page.
+func (r *round) kept() *Page {
+	<-r.done
+	if r.page == r.early {
+		return nil
+	}
+	return r.page
 }
 
 // early makes a page for a caller who cannot wait for the round.
@@ -62,26 +77,28 @@ func (in *Instance) early(r *round) (*Page, error) {
 		}
 		return nil, errClosed
 	}
-	page, err := in.show(keeps)
-	return page, err
+	return in.show(keeps, func(*Page) {})
 }
 
-// show makes the page as of now, and returns when the ledger has what it shows. It takes the instance's lock locked,
-// and gives it back unlocked.
-func (in *Instance) show(keeps bool) (*Page, error) {
+// show makes the page as of now, and returns when the ledger has what it shows. The page is given to prepared before that,
+// where the ledger is well. It takes the instance's lock locked, and gives it back unlocked.
+func (in *Instance) show(keeps bool, prepared func(*Page)) (*Page, error) {
 	now := time.Now()
 	in.giveUp()
 	in.settle(now)
 	page, err := in.render(now, keeps)
 	if keeps {
 		k := in.collect(true, now)
+		if page != nil && in.degraded == nil {
+			prepared(page)
+		}
 		in.mu.Unlock()
 		in.keep(k)
 		in.mu.Lock()
 	}
 	defer in.mu.Unlock()
 	if page != nil && in.degraded != nil { // known only now
-		page.Families = withDegraded(page.Families)
+		page = &Page{Families: withDegraded(page.Families), Time: page.Time}
 	}
 	return page, err
 }
@@ -100,7 +117,7 @@ func (in *Instance) giveUp() {
 func (in *Instance) startRound(ctx context.Context, trigger string) *round {
 	f := in.federator
 	if in.round == nil {
-		r := &round{trigger: trigger, done: make(chan struct{}), begun: time.Now()}
+		r := &round{trigger: trigger, done: make(chan struct{}), prepared: make(chan struct{}), begun: time.Now()}
 		r.extend(ctx, in.job.ScrapeTimeout)
 		if f.spawn(func() { in.run(r) }) {
 			in.round = r
@@ -181,7 +198,10 @@ func (in *Instance) endRound(r *round) {
 		close(r.done)
 		return
 	}
-	r.page, r.err = in.show(keeps)
+	r.page, r.err = in.show(keeps, func(page *Page) {
+		page.Kept, r.early = r.kept, page
+		close(r.prepared)
+	})
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	now := time.Now()

@@ -30,15 +30,22 @@ var encoders = map[string]*sync.Pool{
 	}},
 }
 
-// compress gives the writer for a body in the coding that the request likes best, and what ends the body.
-func compress(w http.ResponseWriter, r *http.Request) (out io.Writer, end func()) {
+// chooseCoding gives the coding that the request likes best, and tells it; empty is none.
+func chooseCoding(w http.ResponseWriter, r *http.Request) string {
 	w.Header().Add("Vary", "Accept-Encoding")
 	coding := acceptedCoding(strings.Join(r.Header.Values("Accept-Encoding"), ","))
-	pool, body := encoders[coding], newWhole(w)
+	if coding != "" {
+		w.Header().Set("Content-Encoding", coding)
+	}
+	return coding
+}
+
+// compress gives the writer for a body in a coding, and what ends the body.
+func compress(body *whole, coding string) (out io.Writer, end func()) {
+	pool := encoders[coding]
 	if pool == nil {
 		return body, body.end
 	}
-	w.Header().Set("Content-Encoding", coding)
 	z := pool.Get().(encoder)
 	z.Reset(body)
 	return z, func() {

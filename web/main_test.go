@@ -38,7 +38,7 @@ type fakeFederator struct {
 	askedJobs []string // by Workers and Known
 }
 
-func (f *fakeFederator) Gather(ctx context.Context, job, instance string) (*federator.Page, error) {
+func (f *fakeFederator) Prepare(ctx context.Context, job, instance string) (*federator.Page, error) {
 	return f.gather(ctx, job, instance)
 }
 

@@ -27,7 +27,7 @@ func (s *Server) merged(w http.ResponseWriter, r *http.Request) {
 	// write deadline passes, although nothing is written yet.
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{})
-	page, err := s.options.Federator.Gather(ctx, job, instance)
+	page, err := s.options.Federator.Prepare(ctx, job, instance)
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err != nil {
 		s.noPage(w, r, err)
@@ -95,9 +95,25 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, page *federat
 	enc := exposition.Negotiate(strings.Join(r.Header.Values("Accept"), ","))
 	w.Header().Set("Content-Type", enc.ContentType())
 	w.Header().Add("Vary", "Accept")
-	out, end := compress(w, r)
-	if err := exposition.EncodeFilled(out, enc, page.Families); err != nil {
+	coding := chooseCoding(w, r)
+	for page != nil {
+		page = s.writeKept(w, enc, coding, page)
+	}
+}
+
+// writeKept encodes the page while the ledger takes it, and sends it then. Where the ledger does not, it sends nothing and
+// gives the page that is to be shown instead.
+func (s *Server) writeKept(w http.ResponseWriter, enc exposition.Encoding, coding string, page *federator.Page) (other *federator.Page) {
+	body := newWhole(w, func() bool {
+		if page.Kept != nil {
+			other = page.Kept()
+		}
+		return other == nil
+	})
+	out, end := compress(body, coding)
+	if err := exposition.EncodeFilled(out, enc, page.Families); err != nil && other == nil {
 		s.options.Logger.Debug("Merged page was not sent whole", "err", err) // the reader went away
 	}
 	end() // not deferred: half a page must not look whole because of a panic
+	return other
 }

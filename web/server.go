@@ -22,7 +22,7 @@ import (
 
 // Federator is what the endpoints show.
 type Federator interface {
-	Gather(ctx context.Context, job, instance string) (*federator.Page, error)
+	Prepare(ctx context.Context, job, instance string) (*federator.Page, error)
 	Instances() []federator.InstanceStatus
 	Workers(job string) ([]discovery.Worker, error)
 	Known(job string) []discovery.InstanceID

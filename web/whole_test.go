@@ -2,8 +2,12 @@ package web
 
 import (
 	"context"
+	"encoding/hex"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,6 +61,47 @@ func TestWholeBodies(t *testing.T) {
 			t.Errorf("%d bytes", len(got))
 		}
 	}
+}
+
+// TestNothingIsShownBeforeItIsKept: while the ledger is given what a page shows, the page is encoded, but nothing goes out.
+// Where the ledger does not take it, another page does.
+func TestNothingIsShownBeforeItIsKept(t *testing.T) {
+	s := newServer(t, Options{})
+	for _, c := range []struct {
+		size   int
+		coding string
+	}{{10, "identity"}, {10, "gzip"}, {10, "zstd"}, {maxWhole, "identity"}, {3 * maxWhole, "zstd"}} {
+		rec := httptest.NewRecorder()
+		asked := 0
+		page, other := pageOfSize(c.size), pageOfSize(c.size+1)
+		page.Kept = func() *federator.Page {
+			if asked++; rec.Body.Len() > 0 {
+				t.Errorf("%s, %d bytes: %d went out before the page was kept", c.coding, c.size, rec.Body.Len())
+			}
+			return other
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/merged", nil)
+		r.Header.Set("Accept-Encoding", c.coding)
+		s.writePage(rec, r, page)
+		length := rec.Header().Get("Content-Length")
+		if c.size < maxWhole && length != strconv.Itoa(rec.Body.Len()) {
+			t.Errorf("%s, %d bytes: told were %q", c.coding, rec.Body.Len(), length)
+		}
+		got := decoded(t, rec)
+		if want := "# HELP a " + other.Families[0].Family().Help + "\n# TYPE a counter\na 1\n"; asked != 1 || got != want {
+			t.Errorf("%s, %d bytes: asked %d times, shown are %d bytes", c.coding, c.size, asked, len(got))
+		}
+	}
+}
+
+// pageOfSize has a family with a HELP of so many bytes that cannot be compressed.
+func pageOfSize(n int) *federator.Page {
+	help := make([]byte, n/2)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(help)
+	family := exposition.Family{
+		Name: "a", Type: exposition.Counter, Help: hex.EncodeToString(help) + "xx"[:n%2], Series: []exposition.Series{{Value: 1}},
+	}
+	return &federator.Page{Families: []exposition.Filled{exposition.Fill(&family)}}
 }
 
 // TestPanicCutsThePage: half a page must not look whole.
