@@ -12,7 +12,8 @@ type Lines struct {
 	table   *Table
 	epoch   int
 	entries []entry
-	samples int // that have a slot
+	top     entry // the highest
+	samples int   // that have a slot
 }
 
 // Samples is how many values a page with these lines gives.
@@ -63,7 +64,7 @@ func (p *Page) Expect(last *Lines, sink Repeater) {
 	defer t.mu.RUnlock()
 	r := &p.repeat
 	r.sink, r.epoch, r.known, r.families = sink, t.epoch, t.known, t.families
-	fits := last != nil && last.table == t && last.epoch == t.epoch
+	fits := last != nil && last.table == t && last.epoch == t.epoch && int(last.top) < len(t.known)
 	if fits && (p.limits.Samples == 0 || last.samples <= p.limits.Samples) {
 		r.last, r.entries, r.same = last, last.entries, true
 		return
@@ -80,10 +81,10 @@ func (p *Page) Lines() *Lines {
 		return nil
 	case r.same:
 		return r.last
-	case r.broken:
+	case r.broken || len(r.own) == 0:
 		return nil
 	}
-	return &Lines{table: p.table, epoch: r.epoch, entries: slices.Clip(r.own), samples: r.samples}
+	return &Lines{table: p.table, epoch: r.epoch, entries: slices.Clip(r.own), top: slices.Max(r.own), samples: r.samples}
 }
 
 // whole reads the lines of a piece that are where they are expected, and gives how many bytes they have. It leaves alone
@@ -93,6 +94,12 @@ func (p *Page) whole(piece []byte) int {
 	entries, known := r.entries[r.next:], r.known
 	at, i := 0, 0
 	for ; i < len(entries); i++ {
+		if skims {
+			taken, read := r.skim(piece[at:], entries[i:])
+			if at, i = at+taken, i+read; i == len(entries) {
+				break
+			}
+		}
 		k := &known[entries[i]]
 		rest, n := piece[at:], len(k.text)
 		if len(rest) < n+1+plainWindow || string(rest[:n]) != k.text {

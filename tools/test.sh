@@ -7,7 +7,13 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # A line for each test; their own chatter is left out. Nothing is taken from the cache: it does not know Consul,
 # Prometheus and Python.
-go test -race -count=1 -timeout 20m "$@" -v ./... 2>&1 | tee "$log" |
+suite() {
+	go test -race -count=1 -timeout 20m "$@" -v ./...
+	local status=$?
+	# What machines without assembly of ours run.
+	go test -count=1 -timeout 20m -tags purego "$@" -v ./exposition && return "$status"
+}
+suite "$@" 2>&1 | tee "$log" |
 	grep --line-buffered -E '^(ok|FAIL|panic:|--- )|^[[:space:]]+--- FAIL|DATA RACE'
 status=${PIPESTATUS[0]}
 
