@@ -7,12 +7,6 @@ func (inc *Incarnation) leave(slot Slot, v float64) {
 	inc.fold.keep(slot, v)
 }
 
-// leaveAt does the same where it is known at which place of the offsets the slot is.
-func (inc *Incarnation) leaveAt(place int, slot Slot, v float64) {
-	inc.offset.addAt(place, v)
-	inc.fold.keep(slot, v)
-}
-
 // keep adds to what adding up begins with. A line that is newer than that has it made anew.
 func (f *Fold) keep(slot Slot, v float64) {
 	switch slot = f.target[slot]; {

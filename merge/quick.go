@@ -21,7 +21,7 @@ func (f *Fold) commitQuick(st *Stage, now time.Time) (Report, bool) {
 	}
 	report := Report{Falls: falls, Duplicates: o.duplicates, First: o.first}
 	if falls > 0 {
-		report.Resets = inc.resetLines(o, st.values) + inc.resetBlocks(o, st.values)
+		report.Resets = f.carry(inc, o, st.values)
 		report.Before = &Snapshot{inc.slots, inc.last, f.life}
 	}
 	f.rankRepeated(inc, o, st.values, now)
@@ -99,22 +99,44 @@ func (f *Fold) rankRepeated(inc *Incarnation, o *order, values []float64, now ti
 	}
 }
 
-// resetLines carries on what counters had that begin anew.
-func (inc *Incarnation) resetLines(o *order, values []float64) (resets int) {
-	for i, k := range o.kinds {
-		if k == grows && values[i] < inc.last[i] {
-			inc.carry(int32(i), inc.last[i])
+// carrier carries on what lines had that begin anew: often all of a worker's at once.
+type carrier struct {
+	*Incarnation
+	o      *order
+	values []float64 // of the new page
+	// kept and between are the fold's, empty where they do not hold.
+	kept, between []sum
+}
+
+// carry gives how many series begin anew with the values.
+func (f *Fold) carry(inc *Incarnation, o *order, values []float64) (resets int) {
+	if inc.offsetAt == nil {
+		inc.offsetAt = make([]int32, len(inc.slots))
+	}
+	c := carrier{Incarnation: inc, o: o, values: values}
+	if f.held {
+		c.kept, c.between = f.kept, f.between
+	}
+	return c.lines() + c.blocks()
+}
+
+// lines carries on what counters had.
+func (c *carrier) lines() (resets int) {
+	last := c.last[:len(c.values)]
+	for i, k := range c.o.kinds {
+		if k == grows && c.values[i] < last[i] {
+			c.add(int32(i), last[i], c.kept)
 			resets++
 		}
 	}
 	return resets
 }
 
-// resetBlocks does the same for histograms and summaries, each as a whole.
-func (inc *Incarnation) resetBlocks(o *order, values []float64) (resets int) {
-	for i := range o.blocks {
-		if b := &o.blocks[i]; b.fell(o, inc.last, values) {
-			inc.carryBlock(b)
+// blocks does the same for histograms and summaries, each as a whole.
+func (c *carrier) blocks() (resets int) {
+	for i := range c.o.blocks {
+		if b := &c.o.blocks[i]; b.fell(c.o, c.last, c.values) {
+			c.block(b)
 			resets++
 		}
 	}
@@ -133,31 +155,32 @@ func (b *block) fell(o *order, last, values []float64) bool {
 	return false
 }
 
-func (inc *Incarnation) carryBlock(b *block) {
+func (c *carrier) block(b *block) {
 	below := 0.0
 	for i := b.buckets.begin; i < b.buckets.end; i++ {
-		inc.carry(i, inc.last[i]-below)
-		below = inc.last[i]
+		c.add(i, c.last[i]-below, c.between)
+		below = c.last[i]
 	}
 	if b.count >= 0 {
-		inc.carry(b.count, inc.last[b.count])
+		c.add(b.count, c.last[b.count], c.kept)
 	}
 	if b.sum >= 0 {
-		inc.carry(b.sum, inc.last[b.sum])
+		c.add(b.sum, c.last[b.sum], c.kept)
 	}
 }
 
-// carry adds to a line's offset. Where the offset is is looked up once for as long as the lines are the same.
-func (inc *Incarnation) carry(i int32, v float64) {
-	if inc.offsetAt == nil {
-		inc.offsetAt = make([]int32, len(inc.slots))
+// add adds to a line's offset, and to what adding up begins with. Where the offset is is looked up once for as long as the
+// lines are the same.
+func (c *carrier) add(i int32, v float64, to []sum) {
+	slot, offset := c.slots[i], &c.offset
+	at := int(c.offsetAt[i]) - 1
+	if at < 0 || at >= len(offset.slots) || offset.slots[at] != slot {
+		at = offset.place(slot)
+		c.offsetAt[i] = int32(at + 1)
 	}
-	if at := inc.offsetAt[i]; at > 0 && int(at) <= len(inc.offset.slots) && inc.offset.slots[at-1] == inc.slots[i] {
-		inc.leaveAt(int(at-1), inc.slots[i], v)
-		return
+	if offset.values[at].add(v); int(slot) < len(to) {
+		to[slot].add(v)
 	}
-	inc.leave(inc.slots[i], v)
-	inc.offsetAt[i] = inc.offset.find(inc.slots[i])
 }
 
 // replaceLast makes the staged values the snapshot's. The old ones are used again unless somebody still needs them.

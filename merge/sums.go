@@ -62,9 +62,6 @@ func (t *sums) note(slot Slot, at int32) {
 	}
 }
 
-// addAt adds to the sum at a place.
-func (t *sums) addAt(i int, v float64) { t.values[i].add(v) }
-
 // appendTo writes the sums for a page: slots, high parts, and what is not 0 of the low ones.
 func (t *sums) appendTo(dst []byte) []byte {
 	if t.encoded == nil {
