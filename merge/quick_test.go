@@ -138,3 +138,25 @@ func TestQuickWithAnotherCount(t *testing.T) {
 		wantShow(t, f, t0, "h 1:2 +Inf:"+want+" sum:1 count:"+want)
 	}
 }
+
+// Where offsets are is remembered by line; it is not where it was when others have gone.
+func TestOffsetsAfterOthersHaveGone(t *testing.T) {
+	f := New(NewOptions())
+	a := add(f, "a")
+	values := func(v float64) []sample {
+		return []sample{{id: counter("a_total"), v: v}, {id: counter("b_total"), v: 10 * v}, {id: counter("c_total"), v: 100 * v}}
+	}
+	for _, v := range []float64{3, 4, 2} {
+		page(f, a, t0, values(v)...)
+	}
+	if len(a.offset.slots) != 3 {
+		t.Fatalf("%d offsets", len(a.offset.slots))
+	}
+	f.zero([]*series{f.lines[a.slots[0]].series})
+	page(f, a, t0, values(1)...)
+	for i, want := range []float64{3, 70, 700} {
+		if got := f.Families(t0)[i].Series[0].Value; got != want {
+			t.Errorf("family %d is %v, want %v", i, got, want)
+		}
+	}
+}
