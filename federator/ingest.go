@@ -77,10 +77,13 @@ func copyPage(page *exposition.Page, body io.Reader) (total int64, err error) {
 
 // asScrapeError gives a page's error the result that counts it.
 func asScrapeError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *scraper.Error
 	var limit *exposition.LimitError
 	switch {
-	case err == nil || errors.As(err, &e):
+	case errors.As(err, &e):
 		return err
 	case errors.As(err, &limit):
 		return &scraper.Error{Result: scraper.ResultLimit, Err: err}

@@ -214,19 +214,33 @@ func (f *Fold) addExtremes(slot Slot, e *extremes, now time.Time) {
 // renderGauge gives a gauge's merged value, or one series per worker.
 func (f *Fold) renderGauge(dst []exposition.Series, s *series) []exposition.Series {
 	mode, _ := s.variant.family.mode.live()
-	g := f.gauges.of(s.value)
-	if mode == ModeSum && f.folded[s.value] {
-		g = f.gauge(s.value)
-		g.n++
-		g.sum.addSum(f.ledger[s.value])
-	}
-	if g == nil || g.n == 0 {
-		return dst
-	}
 	if mode == ModeAll {
+		g := f.gauges.of(s.value)
+		if g == nil {
+			return dst
+		}
 		return f.renderAll(dst, s, s.value, g.all, func(v float64) exposition.Series { return exposition.Series{Value: v} })
 	}
-	return append(dst, exposition.Series{Labels: s.labels, Value: g.value(mode)})
+	if v, ok := f.gaugeValue(s.value, mode); ok {
+		dst = append(dst, exposition.Series{Labels: s.labels, Value: v})
+	}
+	return dst
+}
+
+// gaugeValue gives a gauge's merged value; false where nobody has one.
+func (f *Fold) gaugeValue(slot Slot, mode Mode) (float64, bool) {
+	g := f.gauges.of(slot)
+	if mode == ModeSum && f.folded[slot] {
+		total := f.ledger[slot]
+		if g != nil {
+			total.addSum(g.sum)
+		}
+		return total.value(), true
+	}
+	if g == nil || g.n == 0 {
+		return 0, false
+	}
+	return g.value(mode), true
 }
 
 func (g *gauge) value(mode Mode) float64 {

@@ -24,7 +24,8 @@ type order struct {
 	growing []run   // lines that are cumulative
 	totals  []int32 // sums of observations, which may fall
 	sums    []run   // lines that are added up as they are
-	others  []int32
+	gauges  []gaugeLine
+	others  []int32 // all else that counts
 	blocks  []block
 	watched []int32 // gauges whose value may change more than itself
 	ages    uint64  // the latest life of its lines
@@ -61,7 +62,8 @@ func (f *Fold) derive(o *order) {
 	}
 	o.shape, o.ages = f.shape, 0
 	o.kinds, o.growing, o.totals = zeroed(o.kinds, len(o.slots)), o.growing[:0], o.totals[:0]
-	o.sums, o.others, o.watched, o.blocks = o.sums[:0], o.others[:0], o.watched[:0], o.blocks[:0]
+	o.sums, o.gauges, o.others = o.sums[:0], o.gauges[:0], o.others[:0]
+	o.watched, o.blocks = o.watched[:0], o.blocks[:0]
 	o.quick = o.kept != nil || len(o.raw) == len(o.slots) && (len(o.raw) == 0 || &o.raw[0] == &o.slots[0])
 	f.generation++
 	for i, slot := range o.slots {
@@ -98,10 +100,31 @@ func (f *Fold) deriveSum(o *order, i int32, slot Slot) {
 	class := f.class[f.target[slot]]
 	switch {
 	case class == classSkip || class == classDropped:
-	case class != classSum || f.target[slot] != slot:
-		o.others = append(o.others, i)
-	default:
+	case f.target[slot] == slot && class == classSum:
 		o.sums = appendRun(o.sums, i)
+	case f.target[slot] == slot && class == classGauge:
+		f.deriveGauge(o, i, slot)
+	default:
+		o.others = append(o.others, i)
+	}
+}
+
+// gaugeLine is a gauge of which a number is all that counts.
+type gaugeLine struct {
+	at   int32 // the line
+	slot Slot
+	adds bool // to a sum; else it may be the lowest or highest
+	live bool // only while the worker is up
+}
+
+func (f *Fold) deriveGauge(o *order, i int32, slot Slot) {
+	switch mode, live := f.lines[slot].variant.family.mode.live(); mode {
+	case ModeSum, ModeAvg:
+		o.gauges = append(o.gauges, gaugeLine{i, slot, true, live})
+	case ModeMin, ModeMax, modeForever:
+		o.gauges = append(o.gauges, gaugeLine{i, slot, false, live})
+	default:
+		o.others = append(o.others, i)
 	}
 }
 

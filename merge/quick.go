@@ -222,7 +222,28 @@ func (f *Fold) addRepeated(inc *Incarnation, o *order) {
 			all[slot].add(last[i])
 		}
 	}
+	f.addGauges(inc, o)
 	for _, i := range o.others {
 		f.addLine(inc, int(i))
+	}
+}
+
+// addGauges is addGauge for many.
+func (f *Fold) addGauges(inc *Incarnation, o *order) {
+	for i := range o.gauges {
+		l := &o.gauges[i]
+		if l.live && !inc.up {
+			continue
+		}
+		g := f.gauges.at[l.slot]
+		if g == nil {
+			g = f.gauge(l.slot)
+		}
+		g.n++
+		if v := inc.last[l.at]; l.adds {
+			g.sum.add(v)
+		} else {
+			g.extend(v, v)
+		}
 	}
 }

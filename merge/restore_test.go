@@ -55,10 +55,22 @@ func (d *disk) page(f *Fold) {
 		panic(fmt.Sprintf("marks of some series are %v, of all %v", known, all))
 	}
 	checkKept(f)
+	checkPlans(f)
 	if len(d.pages) > diskPages {
 		d.pages = d.pages[1:]
 	}
 	f.Paged()
+}
+
+// checkPlans holds a page whose numbers are found by plan against one whose families are gone through.
+func checkPlans(f *Fold) {
+	planned := fmt.Sprintf("%+v", f.Families(f.asOf))
+	for _, fam := range f.families {
+		fam.plannedFor = 0
+	}
+	if all := fmt.Sprintf("%+v", f.Families(f.asOf)); planned != all {
+		panic(fmt.Sprintf("by plan %s, without %s", planned, all))
+	}
 }
 
 // checkKept holds what adding up begins with, which every reset and departure changes a little, against the same made anew.
