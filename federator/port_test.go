@@ -29,7 +29,7 @@ func (p *port) starts() string {
 
 // TestPortRemembers bounds what is remembered of who was replaced at an address.
 func TestPortRemembers(t *testing.T) {
-	page := &merge.Snapshot{}
+	page, fold := &merge.Snapshot{}, merge.New(merge.NewOptions())
 	f := func(p *port, want string) {
 		t.Helper()
 		if got := p.starts(); got != want {
@@ -38,14 +38,14 @@ func TestPortRemembers(t *testing.T) {
 	}
 	p := &port{quiet: 7}
 	for _, s := range []speaker{{start: 1}, {start: 1}, {start: 2}, {start: 2, id: "a"}, {start: 2, id: "a", soft: true}, {start: 1}} {
-		p.add(&speaker{id: s.id, start: s.start, soft: s.soft, page: page})
+		p.add(&speaker{id: s.id, start: s.start, soft: s.soft, page: page}, fold)
 	}
 	f(p, "2 page, a2 page, a2 soft page, 1 page")
 	if !p.awake || p.quiet != 0 {
 		t.Errorf("awake %t, quiet for %d", p.awake, p.quiet)
 	}
 	for i := range 30 {
-		p.add(&speaker{start: float64(10 + i), page: page})
+		p.add(&speaker{start: float64(10 + i), page: page}, fold)
 	}
 	f(p, "24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36 page, 37 page, 38 page, 39 page")
 	p = &port{shared: errors.New("a test"), awake: true, comebacks: 3, former: []*speaker{{start: 0, page: page}, {start: 5, soft: true}, {start: 6, page: page}, {start: 7}}}
@@ -54,7 +54,7 @@ func TestPortRemembers(t *testing.T) {
 			t.Errorf("knows %v: %t", start, !want)
 		}
 	}
-	p.sleep()
+	p.sleep(fold)
 	f(p, "6, 7")
 	if p.awake || p.shared != nil || p.comebacks != 0 {
 		t.Errorf("%+v sleeps", p)

@@ -59,7 +59,9 @@ func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
 		return nil
 	}
 	a.page = g.stage.Snapshot()
-	p.calm++
+	if p.calm++; p.last != nil {
+		defer in.fold.Release(p.last.page)
+	}
 	if p.last != nil && !in.sameSpeaker(p.last, a, g) {
 		p.calm = 1
 	}
@@ -70,7 +72,7 @@ func (in *Instance) checkShared(m *member, g *ingest, now time.Time) error {
 		return p.shared
 	case p.shared == nil && back == nil:
 		if p.quiet, p.held = p.quiet+1, 0; p.quiet > calmAnswers {
-			p.sleep()
+			p.sleep(in.fold)
 		}
 		return nil
 	case p.shared == nil && min(p.calm, p.held) < heldAnswers:
@@ -88,7 +90,10 @@ func (m *member) notOf(a *speaker) bool {
 // suspect counts a comeback, and says so from the second on.
 func (in *Instance) suspect(m *member, a, back *speaker) error {
 	p := m.port
-	back.page = a.page
+	if back != a {
+		in.fold.Release(back.page)
+		back.page = in.fold.Share(a.page)
+	}
 	if p.quiet = 0; p.held == 0 || p.calm == 1 {
 		p.comebacks++
 	}
@@ -116,11 +121,11 @@ func sharedError(format string, args ...any) error {
 // trust takes one process for the worker from now on. What it counted before may be in the sums: its page is its base.
 func (in *Instance) trust(m *member, g *ingest, a, back *speaker, now time.Time) {
 	p, shared := m.port, m.port.shared != nil
-	p.sleep()
+	p.sleep(in.fold)
 	if m.notOf(a) {
 		return // checkID knows what to do about another worker
 	}
-	goesOn := back == nil && (a.start == 0 || a.start == m.start) && !in.fold.Gap(g.stage, in.fold.Snapshot(m.inc)).Fell
+	goesOn := back == nil && (a.start == 0 || a.start == m.start) && !in.fold.GapFrom(g.stage, m.inc).Fell
 	if goesOn || !shared && a.start == 0 {
 		return
 	}
@@ -157,7 +162,7 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 	if a.id != "" && a.start > 0 && a.start == m.start {
 		return nil // signed and of the very start time: it is the worker, which begins its counters anew
 	}
-	current := in.fold.Gap(g.stage, in.fold.Snapshot(m.inc))
+	current := in.fold.GapFrom(g.stage, m.inc)
 	for _, f := range slices.Backward(m.port.former) {
 		switch {
 		case f.start > 0 && a.start > 0 && !sameStart(f.start, a.start):
@@ -233,19 +238,29 @@ func (in *Instance) noteReplaced(m *member, was earlier, falls int) {
 	if m.port == nil {
 		m.port = &port{}
 	}
-	m.port.add(&was.speaker)
+	m.port.add(&was.speaker, in.fold)
 }
 
 // add remembers who was replaced. One page is enough of what repeats itself.
-func (p *port) add(s *speaker) {
+func (p *port) add(s *speaker, fold *merge.Fold) {
 	p.former = slices.DeleteFunc(p.former, func(f *speaker) bool {
-		return f.id == s.id && f.start == s.start && f.soft == s.soft && f.page.Same(s.page)
+		same := f.id == s.id && f.start == s.start && f.soft == s.soft && f.page.Same(s.page)
+		if same {
+			f.forget(fold)
+		}
+		return same
 	})
 	p.awake, p.quiet, p.former = true, 0, append(p.former, s)
-	p.former = p.former[max(0, len(p.former)-maxFormer):]
 	for _, f := range p.former[:max(0, len(p.former)-maxPages)] {
-		f.page = nil
+		f.forget(fold)
 	}
+	p.former = p.former[max(0, len(p.former)-maxFormer):]
+}
+
+// forget lets go of the page.
+func (s *speaker) forget(fold *merge.Fold) {
+	fold.Release(s.page)
+	s.page = nil
 }
 
 // replace swaps the places of two start times.
@@ -261,10 +276,10 @@ func (p *port) knows(start float64) bool {
 }
 
 // sleep forgets all but who was replaced for sure.
-func (p *port) sleep() {
-	former := slices.DeleteFunc(p.former, func(f *speaker) bool { return f.start == 0 || f.soft })
-	for _, f := range former {
-		f.page = nil
+func (p *port) sleep(fold *merge.Fold) {
+	for _, f := range p.former {
+		f.forget(fold)
 	}
+	former := slices.DeleteFunc(p.former, func(f *speaker) bool { return f.start == 0 || f.soft })
 	*p = port{former: former}
 }

@@ -83,8 +83,10 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 		return report
 	}
 	st.own()
-	if st.shared {
-		st.values, st.shared = slices.Clone(st.values), false
+	if st.lease != nil {
+		values := slices.Clone(st.values)
+		f.giveBack(st.values, st.lease)
+		st.values, st.lease = values, nil
 	}
 	c := commit{Fold: f, st: st, inc: st.inc, now: now, read: len(st.slots)}
 	if f.joined {
@@ -335,7 +337,7 @@ func (c *commit) swap() {
 		c.learnVariants()
 	}
 	if c.report.Falls > 0 {
-		c.report.Before = &Snapshot{inc.slots, inc.last, c.life}
+		c.report.Before = c.handOver(inc)
 	}
 	if !same || inc.order == nil || inc.order.lines != st.lines {
 		inc.setLines(st.slots)

@@ -48,9 +48,9 @@ type Incarnation struct {
 
 	encoded []byte // slots and untyped, for pages; nil: anew
 
-	order      *order  // that slots come from; nil where they were changed since
-	offsetAt   []int32 // by line: one more than where its offset is; 0: not looked up yet
-	lastShared bool    // a Snapshot has last
+	order    *order  // that slots come from; nil where they were changed since
+	offsetAt []int32 // by line: one more than where its offset is; 0: not looked up yet
+	lease    *lease  // of last
 }
 
 // meta is what a page says of a family; one copy is shared by the workers that say the same.
@@ -79,7 +79,7 @@ func (inc *Incarnation) drop(gone func(Slot) bool) bool {
 		}
 	}
 	inc.setLines(slots)
-	inc.last, inc.lastShared = last, false
+	inc.last, inc.lease = last, nil
 	maps.DeleteFunc(inc.goodSum, func(slot Slot, _ float64) bool { return gone(slot) })
 	maps.DeleteFunc(inc.ranks, func(slot Slot, _ rank) bool { return gone(slot) })
 	return true
@@ -107,7 +107,7 @@ type Stage struct {
 	expected *order // what the last page had
 	diverged bool   // slots are the page's own
 	leftOut  bool   // values are those of the snapshot's lines
-	shared   bool   // a Snapshot has values
+	lease    *lease // of values
 	lines    *exposition.Lines
 
 	stamps map[Slot]int64
@@ -153,8 +153,8 @@ func (st *Stage) Release() {
 	f := st.inc.fold
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if st.values != nil && !st.shared {
-		f.recycle(st.values)
+	if st.values != nil {
+		f.giveBack(st.values, st.lease)
 	}
 	st.values = nil
 	st.exemplars.release()

@@ -22,7 +22,7 @@ func (f *Fold) commitQuick(st *Stage, now time.Time) (Report, bool) {
 	report := Report{Falls: falls, Duplicates: o.duplicates, First: o.first}
 	if falls > 0 {
 		report.Resets = f.carry(inc, o, st.values)
-		report.Before = &Snapshot{inc.slots, inc.last, f.life}
+		report.Before = f.handOver(inc)
 	}
 	f.rankRepeated(inc, o, st.values, now)
 	inc.duplicates, inc.badValues, inc.firstBad = o.duplicates, 0, o.first
@@ -183,14 +183,13 @@ func (c *carrier) add(i int32, v float64, to []sum) {
 	}
 }
 
-// replaceLast makes the staged values the snapshot's. The old ones are used again unless somebody still needs them.
-func (f *Fold) replaceLast(inc *Incarnation, st *Stage, needed bool) {
-	old := inc.last
-	inc.last, st.values = st.values, nil
-	shared := inc.lastShared || needed
-	inc.lastShared = st.shared
-	if !shared {
-		f.recycle(old)
+// replaceLast makes the staged values the snapshot's. The old ones are used again unless somebody still has them; handed says
+// that somebody got them.
+func (f *Fold) replaceLast(inc *Incarnation, st *Stage, handed bool) {
+	old, l := inc.last, inc.lease
+	inc.last, inc.lease = st.values, st.lease
+	if st.values, st.lease = nil, nil; !handed {
+		f.giveBack(old, l)
 	}
 }
 

@@ -7,6 +7,57 @@ type Snapshot struct {
 	slots []Slot
 	last  []float64
 	life  uint64 // slots of a later life mean something else by now
+	lease *lease
+}
+
+// lease counts who has a page's values, which nobody changes meanwhile: a stage or an incarnation, and snapshots. Who is the
+// last gives their memory back. No lease: a stage or an incarnation has them alone.
+type lease struct{ holders int }
+
+// lend adds a holder.
+func lend(l **lease) *lease {
+	if *l == nil {
+		*l = &lease{1}
+	}
+	(*l).holders++
+	return *l
+}
+
+// giveBack takes a holder away.
+func (f *Fold) giveBack(values []float64, l *lease) {
+	if l != nil {
+		if l.holders--; l.holders > 0 {
+			return
+		}
+	}
+	f.recycle(values)
+}
+
+// Release says that a snapshot is not used any more: its memory is used again. It need not be called. nil is none.
+func (f *Fold) Release(s *Snapshot) {
+	if s == nil || s.lease == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.giveBack(s.last, s.lease)
+	*s = Snapshot{}
+}
+
+// Share gives the snapshot once more, to be released on its own.
+func (f *Fold) Share(s *Snapshot) *Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &Snapshot{s.slots, s.last, s.life, lend(&s.lease)}
+}
+
+// handOver gives the incarnation's last page, which it has no more.
+func (f *Fold) handOver(inc *Incarnation) *Snapshot {
+	l := inc.lease
+	if inc.lease = nil; l == nil {
+		l = &lease{1}
+	}
+	return &Snapshot{inc.slots, inc.last, f.life, l}
 }
 
 // Same tells whether both say the same.
@@ -24,8 +75,7 @@ func (s *Snapshot) is(other *Snapshot) bool {
 func (f *Fold) Snapshot(inc *Incarnation) *Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	inc.lastShared = true
-	return &Snapshot{inc.slots, inc.last, f.life}
+	return &Snapshot{inc.slots, inc.last, f.life, lend(&inc.lease)}
 }
 
 // Snapshot gives the staged page.
@@ -34,11 +84,10 @@ func (st *Stage) Snapshot() *Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !st.diverged && st.expected.kept == nil {
-		st.shared = true
-		return &Snapshot{st.expected.raw, st.values, f.life}
+		return &Snapshot{st.expected.raw, st.values, f.life, lend(&st.lease)}
 	}
 	st.own()
-	return &Snapshot{slices.Clone(st.slots), slices.Clone(st.values), f.life}
+	return &Snapshot{slices.Clone(st.slots), slices.Clone(st.values), f.life, &lease{1}}
 }
 
 // Gap is how a page follows another.
@@ -53,6 +102,17 @@ type Gap struct {
 func (f *Fold) Gap(st *Stage, from *Snapshot) Gap {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.gapOnce(st, from)
+}
+
+// GapFrom tells how the staged page follows an incarnation's last one.
+func (f *Fold) GapFrom(st *Stage, inc *Incarnation) Gap {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gapOnce(st, &Snapshot{slots: inc.slots, last: inc.last, life: f.life})
+}
+
+func (f *Fold) gapOnce(st *Stage, from *Snapshot) Gap {
 	f.decideLayout()
 	if !from.is(st.gapFrom) {
 		st.gap, st.gapFrom = f.gap(st, from), from

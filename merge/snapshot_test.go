@@ -52,3 +52,41 @@ func TestGapAfterForget(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// The memory of a page is used again when nobody has it any more, and not before, whoever had it first.
+func TestPagesAreReleased(t *testing.T) {
+	f := New(NewOptions())
+	a := add(f, "a")
+	value := func(s *Snapshot) float64 { return s.last[0] }
+	page(f, a, t0, x("1", 1), x("2", 1))
+	page(f, a, t0, x("1", 2), x("2", 2))
+	st := stage(a, x("1", 3), x("2", 3))
+	staged := st.Snapshot()
+	f.Commit(st, t0)
+	shared := f.Share(staged)
+	before := page(f, a, t0, x("1", 1), x("2", 1)).Before
+	f.Release(staged)
+	f.Release(staged) // it is nobody's by now
+	for v := 2.0; v < 9; v++ {
+		page(f, a, t0, x("1", v), x("2", v))
+		if value(shared) != 3 || before != nil && value(before) != 3 {
+			t.Fatalf("page %v: shared is %v, before is %v", v, value(shared), value(before))
+		}
+	}
+	if before == nil {
+		t.Fatal("nothing fell")
+	}
+	had := &shared.last[0]
+	f.Release(before)
+	page(f, a, t0, x("1", 9), x("2", 9))
+	if value(shared) != 3 {
+		t.Errorf("shared is %v", value(shared))
+	}
+	f.Release(shared)
+	for _, values := range f.spare {
+		if cap(values) > 0 && &values[:1][0] == had {
+			return
+		}
+	}
+	t.Error("its memory is not used again")
+}
