@@ -133,7 +133,7 @@ func (c *crashing) rebase() {
 	for _, inc := range f.incarnations {
 		f.contributions(inc.slots, inc.last, inc.lastSum, c.left)
 		for i, slot := range inc.offset.slots {
-			c.left(slot, inc.offset.values[i].value())
+			c.left(slot, inc.offset.at(i).value())
 		}
 	}
 	for _, p := range c.all {

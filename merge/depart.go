@@ -95,7 +95,7 @@ func (f *Fold) fold(inc *Incarnation, now time.Time) {
 	f.foldGauges(inc, now)
 	f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { f.ledger[slot].add(v) })
 	for i, slot := range inc.offset.slots {
-		f.ledger[f.target[slot]].addSum(inc.offset.values[i])
+		f.ledger[f.target[slot]].addSum(inc.offset.at(i))
 	}
 	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
 	f.moved(inc)

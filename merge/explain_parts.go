@@ -101,7 +101,7 @@ func (x *explaining) offsets(inc *Incarnation) map[Slot]sum {
 	out := make(map[Slot]sum, len(inc.offset.slots))
 	for i, slot := range inc.offset.slots {
 		s := out[x.target[slot]]
-		s.addSum(inc.offset.values[i])
+		s.addSum(inc.offset.at(i))
 		out[x.target[slot]] = s
 	}
 	return out

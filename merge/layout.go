@@ -148,7 +148,7 @@ func (f *Fold) bases(list []*series) map[*Incarnation]map[Slot]sum {
 		}
 		keep[inc] = map[Slot]sum{}
 		for i, slot := range inc.offset.slots {
-			if v := inc.offset.values[i]; v.hi < 0 && of[f.lines[f.target[slot]].series] {
+			if v := inc.offset.at(i); v.hi < 0 && of[f.lines[f.target[slot]].series] {
 				keep[inc][slot] = v
 			}
 		}

@@ -40,7 +40,7 @@ func (f *Fold) sumKept() {
 			f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { add(slot, sum{hi: v}) })
 		}
 		for i, slot := range inc.offset.slots {
-			add(f.target[slot], inc.offset.values[i])
+			add(f.target[slot], inc.offset.at(i))
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (inc *Incarnation) saidBytes() int {
 	if inc.encoded == nil {
 		encoded = 2 * len(inc.slots)
 	}
-	return 128 + len(inc.Key) + len(inc.WorkerID) + encoded + 8*len(inc.last) + 10*len(inc.offset.values)
+	return 128 + len(inc.Key) + len(inc.WorkerID) + encoded + 8*len(inc.last) + 10*len(inc.offset.highs)
 }
 
 func appendCarried(dst []byte, s *Save) []byte {

@@ -40,8 +40,8 @@ func (r reloads) wantNothingLeft() {
 		r.Errorf("parked: %v", r.inc.parked)
 	}
 	for i, slot := range r.inc.offset.slots {
-		if !r.inc.offset.values[i].isZero() {
-			r.Errorf("offset of %s: %v", r.f.lines[slot].name(), r.inc.offset.values[i])
+		if !r.inc.offset.at(i).isZero() {
+			r.Errorf("offset of %s: %v", r.f.lines[slot].name(), r.inc.offset.at(i))
 		}
 	}
 }

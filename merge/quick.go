@@ -21,6 +21,7 @@ func (f *Fold) commitQuick(st *Stage, now time.Time) (Report, bool) {
 	}
 	report := Report{Falls: falls, Duplicates: o.duplicates, First: o.first}
 	if falls > 0 {
+		inc.offset.grow(min(falls, len(inc.slots)-len(inc.offset.slots)))
 		report.Resets = f.carry(inc, o, st.values)
 		report.Before = f.handOver(inc)
 	}
@@ -178,7 +179,7 @@ func (c *carrier) add(i int32, v float64, to []sum) {
 		at = offset.place(slot)
 		c.offsetAt[i] = int32(at + 1)
 	}
-	if offset.values[at].add(v); int(slot) < len(to) {
+	if offset.addAt(at, v); int(slot) < len(to) {
 		to[slot].add(v)
 	}
 }

@@ -114,7 +114,7 @@ func TestSumsIndex(t *testing.T) {
 		t.Errorf("%d slots, want %d; %d dense, %d in a map", len(list.slots), len(want), len(list.dense), len(list.index))
 	}
 	for slot, v := range want {
-		if at := list.find(slot); at == 0 || list.values[at-1].value() != v {
+		if at := list.find(slot); at == 0 || list.at(int(at-1)).value() != v {
 			t.Fatalf("slot %d: place %d", slot, at)
 		}
 	}

@@ -1,25 +1,39 @@
 package merge
 
-import (
-	"encoding/binary"
-	"math"
-	"slices"
-)
+import "slices"
 
 // sums are sparse totals by slot. Buckets are counts between neighbouring bounds.
 type sums struct {
-	slots  []Slot
-	values []sum
-	index  map[Slot]int32 // one more than where a slot is: ten thousand removed series cost ten thousand steps
-	dense  []int32        // the same by slot, for the lower ones
-	top    Slot           // the highest
+	slots []Slot
+	highs []float64 // of each sum
+	rests rests
+	index map[Slot]int32 // one more than where a slot is: ten thousand removed series cost ten thousand steps
+	dense []int32        // the same by slot, for the lower ones
+	top   Slot           // the highest
 
 	encoded []byte // which slots, for pages; nil: anew
 }
 
 func (t *sums) add(slot Slot, v float64) { t.addSum(slot, sum{hi: v}) }
 
-func (t *sums) addSum(slot Slot, v sum) { t.values[t.place(slot)].addSum(v) }
+func (t *sums) addSum(slot Slot, v sum) {
+	t.addAt(t.place(slot), v.hi)
+	if v.lo != 0 {
+		t.addAt(t.place(slot), v.lo)
+	}
+}
+
+// addAt adds to the sum at a place.
+func (t *sums) addAt(place int, v float64) {
+	s := t.at(place)
+	s.add(v)
+	if t.highs[place] = s.hi; s.lo != 0 || t.rests.has(place) {
+		t.rests.set(place, s.lo)
+	}
+}
+
+// at gives the sum at a place.
+func (t *sums) at(place int) sum { return sum{t.highs[place], t.rests.get(place)} }
 
 // find gives one more than where a slot is; 0 where it has no sum.
 func (t *sums) find(slot Slot) int32 {
@@ -29,12 +43,19 @@ func (t *sums) find(slot Slot) int32 {
 	return t.index[slot]
 }
 
+// grow makes room for so many more slots: appended one by one they would take up to a quarter more.
+func (t *sums) grow(n int) {
+	if n > 0 {
+		t.slots, t.highs = slices.Grow(t.slots, n), slices.Grow(t.highs, n)
+	}
+}
+
 // place gives where a slot is, from now on if it was not.
 func (t *sums) place(slot Slot) int {
 	if at := t.find(slot); at > 0 {
 		return int(at - 1)
 	}
-	t.slots, t.values = append(t.slots, slot), append(t.values, sum{})
+	t.slots, t.highs = append(t.slots, slot), append(t.highs, 0)
 	t.encoded = nil
 	t.note(slot, int32(len(t.slots)))
 	return len(t.slots) - 1
@@ -67,26 +88,19 @@ func (t *sums) appendTo(dst []byte) []byte {
 	if t.encoded == nil {
 		t.encoded = appendSlots([]byte{}, t.slots)
 	}
-	dst = append(dst, t.encoded...)
-	at, rests := len(dst), 0
-	dst = slices.Grow(dst, 8*len(t.values))[:at+8*len(t.values)]
-	out := dst[at:]
-	for i := range t.values {
-		v := &t.values[i]
-		binary.LittleEndian.PutUint64(out, math.Float64bits(v.hi))
-		out = out[8:]
-		if v.lo != 0 {
-			rests++
+	dst = appendFloats(append(dst, t.encoded...), t.highs)
+	left := 0
+	t.rests.each(func(_ int, low float64) {
+		if low != 0 {
+			left++
 		}
-	}
-	if dst = appendUint(dst, rests); rests == 0 {
-		return dst
-	}
-	for i, v := range t.values {
-		if v.lo != 0 {
-			dst = appendFloat(appendUint(dst, i), v.lo)
+	})
+	dst = appendUint(dst, left)
+	t.rests.each(func(place int, low float64) {
+		if low != 0 {
+			dst = appendFloat(appendUint(dst, place), low)
 		}
-	}
+	})
 	return dst
 }
 
@@ -108,10 +122,10 @@ func (r *reader) sums(n int) (slots []Slot, values []sum) {
 // drop forgets the slots that gone names.
 func (t *sums) drop(gone func(Slot) bool) {
 	old := *t
-	*t = sums{slots: old.slots[:0], values: old.values[:0]}
+	*t = sums{slots: old.slots[:0], highs: old.highs[:0]}
 	for i, slot := range old.slots {
 		if !gone(slot) {
-			t.addSum(slot, old.values[i])
+			t.addSum(slot, old.at(i))
 		}
 	}
 }
