@@ -51,7 +51,7 @@ type Instance struct {
 
 	writing       chan struct{} // holds one token while the ledger is written
 	headBuffer    []byte        // of who has the token: a page's head
-	saidBuffer    []byte        // and what its workers say
+	said          merge.Said    // and what its workers say
 	saved         time.Time     // when the records were last; zero: never
 	saveBegun     time.Time
 	savedDeparted map[string]json.RawMessage // the departed workers' records in the ledger, by key

@@ -70,7 +70,7 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 			head.Members = append(head.Members, m.record())
 		}
 		in.headBuffer = appendHead(in.headBuffer[:0], head, in.fold.AppendHead)
-		k.page = [][]byte{in.headBuffer, in.saidBuffer}
+		k.page = in.said.AppendTo([][]byte{in.headBuffer})
 	}
 	return k
 }
@@ -143,6 +143,7 @@ func (in *Instance) keep(k *keeping) {
 	if !in.federator.spawn(func() {
 		defer func() { <-in.writing; close(done) }()
 		in.write(k)
+		in.said.Release()
 	}) {
 		<-in.writing
 		return
@@ -237,7 +238,7 @@ func (in *Instance) keepNow(withPage bool) {
 	}
 	in.mu.Lock()
 	if withPage {
-		in.saidBuffer = in.fold.AppendSaid(in.saidBuffer[:0])
+		in.fold.Say(&in.said)
 	}
 	k := in.collect(withPage, time.Now())
 	in.mu.Unlock()

@@ -19,7 +19,7 @@ func (in *Instance) render(now time.Time, keeps bool) (*Page, error) {
 	}
 	if up == 0 && !in.job.ServeEmpty {
 		if keeps {
-			in.saidBuffer = in.fold.AppendSaid(in.saidBuffer[:0])
+			in.fold.Say(&in.said)
 		}
 		return nil, in.failures()
 	}
@@ -32,8 +32,7 @@ func (in *Instance) merged(now time.Time, keeps bool) (families []exposition.Fil
 	if !keeps {
 		return in.fold.Render(now)
 	}
-	families, in.saidBuffer = in.fold.RenderAndSay(now, in.saidBuffer[:0])
-	return families
+	return in.fold.RenderAndSay(now, &in.said)
 }
 
 func (in *Instance) failures() *NoWorkerUpError {

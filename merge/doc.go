@@ -21,7 +21,7 @@
 //
 // # What survives
 //
-// Save gives what is not of present workers as records, AppendHead and AppendSaid what is, with each page that is shown,
+// Save gives what is not of present workers as records, AppendHead and Say what is, with each page that is shown,
 // and Restore makes of both what was shown last. Nothing but the clocks and the exemplars, which are in memory alone, tells
 // a fold that was restored from one that lived on.
 //

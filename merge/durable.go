@@ -8,7 +8,7 @@ import (
 // durable is what a fold needs to be made again by another process.
 //
 // Records (Save) have what is not of present incarnations: what folded ones left, and departed ones. Pages
-// (AppendHead, AppendSaid) have what present ones say. A page shows a departure only after a record has it, so a crash leaves a
+// (AppendHead, Say) have what present ones say. A page shows a departure only after a record has it, so a crash leaves a
 // page that is as new as the records, or an older one; never a newer one that lacks something, because a page takes
 // with it what no record has yet. Of an older page
 //

@@ -15,11 +15,13 @@ func BenchmarkAppendPage(b *testing.B) {
 	f, _, _ := benchFold(b)
 	f.Families(t0)
 	f.Saved(f.Save(t0))
-	page := appendPage(f, nil)
-	b.SetBytes(int64(len(page)))
+	b.SetBytes(int64(len(appendPage(f, nil))))
 	b.ReportAllocs()
+	var head []byte
+	var said Said
 	for b.Loop() {
-		page = appendPage(f, page[:0])
+		head = f.AppendHead(head[:0])
+		f.Say(&said)
 	}
 }
 
@@ -63,12 +65,18 @@ func TestAppendPageAllocatesNothing(t *testing.T) {
 	}
 	f.Families(t0)
 	f.Saved(f.Save(t0))
-	buffer := appendPage(f, nil)
+	var head []byte
+	var said Said
+	write := func() {
+		head = f.AppendHead(head[:0])
+		f.Say(&said)
+	}
+	write()
 	most := 0.0
 	if slow {
 		most = 20 // the race detector makes append allocate
 	}
-	if n := testing.AllocsPerRun(20, func() { buffer = appendPage(f, buffer[:0]) }); n > most {
+	if n := testing.AllocsPerRun(20, write); n > most {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -76,7 +84,7 @@ func TestAppendPageAllocatesNothing(t *testing.T) {
 // TestRenderAndSay: what is done at once is the same as one after the other, page after page.
 func TestRenderAndSay(t *testing.T) {
 	one, two := New(NewOptions()), New(NewOptions())
-	lines, said, now := append(costPage(manyLines/8), gaugeSample()), []byte(nil), t0
+	lines, said, now := append(costPage(manyLines/8), gaugeSample()), Said{}, t0
 	for round := range 5 {
 		switch round {
 		case 3:
@@ -93,8 +101,7 @@ func TestRenderAndSay(t *testing.T) {
 				page(f, f.Incarnations()[i], now, lines...)
 			}
 		}
-		var filled []exposition.Filled
-		filled, said = one.RenderAndSay(now, said[:0])
+		filled := one.RenderAndSay(now, &said)
 		got := map[string]float64{}
 		for _, f := range filled {
 			maps.Copy(got, flatten([]exposition.Family{f.Family()}))
@@ -102,8 +109,8 @@ func TestRenderAndSay(t *testing.T) {
 		if want := flatten(two.Families(now)); !maps.Equal(got, want) {
 			t.Errorf("round %d: the page has %d lines, or other numbers than one of %d", round, len(got), len(want))
 		}
-		if want := two.AppendSaid(nil); !bytes.Equal(said, want) {
-			t.Errorf("round %d: %d bytes are said, want %d", round, len(said), len(want))
+		if got, want := bytes.Join(said.AppendTo(nil), nil), appendSaid(two, nil); !bytes.Equal(got, want) {
+			t.Errorf("round %d: %d bytes are said, want %d", round, len(got), len(want))
 		}
 	}
 }

@@ -31,9 +31,9 @@ func (f *Fold) Render(now time.Time) []exposition.Filled {
 // manyLines is from how many on adding up takes longer than to wake another core.
 const manyLines = 16 << 10
 
-// RenderAndSay is Render and AppendSaid. Neither changes what the other reads: where there are many lines, both are done at
-// once.
-func (f *Fold) RenderAndSay(now time.Time, said []byte) ([]exposition.Filled, []byte) {
+// RenderAndSay is Render and Say. Neither changes what the other reads: where there are many lines, both are done at once.
+func (f *Fold) RenderAndSay(now time.Time, said *Said) []exposition.Filled {
+	said.Release()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settle(now)
@@ -42,13 +42,14 @@ func (f *Fold) RenderAndSay(now time.Time, said []byte) ([]exposition.Filled, []
 		lines += len(inc.slots)
 	}
 	if lines < manyLines {
-		return f.addUp(now), f.appendSaid(said)
+		f.say(said)
+		return f.addUp(now)
 	}
 	var group sync.WaitGroup
-	group.Go(func() { said = f.appendSaid(said) })
+	group.Go(func() { f.say(said) })
 	page := f.addUp(now)
 	group.Wait()
-	return page, said
+	return page
 }
 
 // settle decides, as of now, what there is to be shown.

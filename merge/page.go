@@ -13,7 +13,7 @@ import (
 const formatVersion = 1
 
 // AppendHead appends the head of what a page needs to be shown again: what it counted, and what no durable record has yet.
-// What AppendSaid gives follows it. Both are called after the Render that is to be kept, with no Commit in between.
+// What Say gives follows it. Both are called after the Render that is to be kept, with no Commit in between.
 func (f *Fold) AppendHead(dst []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -31,40 +31,40 @@ func (f *Fold) AppendHead(dst []byte) []byte {
 	return f.appendMarks(dst)
 }
 
-// AppendSaid appends what the present incarnations say.
-func (f *Fold) AppendSaid(dst []byte) []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.appendSaid(dst)
-}
-
-func (f *Fold) appendSaid(dst []byte) []byte {
-	dst = slices.Grow(dst, f.saidBytes())
+func (f *Fold) say(said *Said) {
+	said.fold, said.text = f, slices.Grow(said.text[:0], f.saidBytes())
 	for _, inc := range f.incarnations {
 		if inc.present {
-			dst = f.appendIncarnation(append(dst, 1), inc)
+			said.text = append(said.text, 1)
+			f.sayOf(inc, said)
 		}
 	}
-	return append(dst, 0)
+	said.text = append(said.text, 0)
 }
 
-// saidBytes is how much appendSaid writes, mostly: a first page would be copied again and again while it grows.
+// saidBytes is how much text say makes, mostly: a first page would be copied again and again while it grows.
 func (f *Fold) saidBytes() (n int) {
 	for _, inc := range f.incarnations {
 		if inc.present {
-			n += inc.saidBytes()
+			n += inc.saidBytes(manyNumbers)
 		}
 	}
 	return n
 }
 
-// saidBytes is how much appendIncarnation writes, mostly.
-func (inc *Incarnation) saidBytes() int {
+// saidBytes is how much text sayOf makes, mostly, where so many numbers are not copied.
+func (inc *Incarnation) saidBytes(many int) int {
 	encoded := len(inc.encoded)
 	if inc.encoded == nil {
 		encoded = 2 * len(inc.slots)
 	}
-	return 128 + len(inc.Key) + len(inc.WorkerID) + encoded + 8*len(inc.last) + 10*len(inc.offset.highs)
+	n := 128 + len(inc.Key) + len(inc.WorkerID) + encoded + 2*len(inc.offset.slots)
+	for _, values := range [][]float64{inc.last, inc.offset.highs} {
+		if len(values) < many {
+			n += 8 * len(values)
+		}
+	}
+	return n
 }
 
 func appendCarried(dst []byte, s *Save) []byte {
@@ -100,9 +100,9 @@ func readCarried(r *reader, records map[string][]byte) map[string][]byte {
 	return out
 }
 
-// appendIncarnation writes one whole. All but the values is the same from page to page, mostly, and kept encoded.
-func (f *Fold) appendIncarnation(dst []byte, inc *Incarnation) []byte {
-	dst = appendUint(appendUint(dst, inc.seq), inc.moves)
+// sayOf writes one whole. All but the numbers is the same from page to page, mostly, and kept encoded.
+func (f *Fold) sayOf(inc *Incarnation, said *Said) {
+	dst := appendUint(appendUint(said.text, inc.seq), inc.moves)
 	dst = appendString(appendString(dst, inc.Key), inc.WorkerID)
 	dst = binary.AppendVarint(dst, inc.born.Unix())
 	dst = appendUint(dst, inc.born.Nanosecond())
@@ -110,9 +110,10 @@ func (f *Fold) appendIncarnation(dst []byte, inc *Incarnation) []byte {
 	if inc.encoded == nil {
 		inc.encoded = appendUntyped(appendSlots(make([]byte, 0, 2*len(inc.slots)+8), inc.slots), inc.untyped)
 	}
-	dst = append(dst, inc.encoded...)
-	dst = appendFloats(dst, inc.last)
-	return inc.appendGauges(inc.offset.appendTo(dst))
+	said.text = append(dst, inc.encoded...)
+	said.add(inc.last, &inc.lease)
+	inc.offset.say(said)
+	said.text = inc.appendGauges(said.text)
 }
 
 func appendUntyped(dst []byte, untyped map[Slot]Slot) []byte {
@@ -140,7 +141,7 @@ func (inc *Incarnation) appendGauges(dst []byte) []byte {
 	return dst
 }
 
-// readIncarnation reads what appendIncarnation wrote when that life was the last.
+// readIncarnation reads what sayOf wrote when that life was the last.
 func (f *Fold) readIncarnation(r *reader, life uint64) *Incarnation {
 	inc := &Incarnation{
 		fold: f, seq: r.uint(), moves: r.uint(), Key: r.string(), WorkerID: r.string(), present: true,
@@ -214,7 +215,9 @@ func (f *Fold) appendRecord(dst []byte, inc *Incarnation) []byte {
 	dst = appendUint(dst, f.life)
 	dst = appendUint(dst, inc.departures())
 	dst = f.appendTime(dst, inc.departedAt)
-	return f.appendIncarnation(dst, inc)
+	said := Said{text: dst, copies: true}
+	f.sayOf(inc, &said)
+	return said.text
 }
 
 func (f *Fold) readRecord(b []byte) (*Incarnation, error) {

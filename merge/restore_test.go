@@ -41,7 +41,18 @@ func (d *disk) append(s *Save) {
 }
 
 // appendPage appends all that a page needs to be shown again.
-func appendPage(f *Fold, dst []byte) []byte { return f.AppendSaid(f.AppendHead(dst)) }
+func appendPage(f *Fold, dst []byte) []byte { return appendSaid(f, f.AppendHead(dst)) }
+
+// appendSaid appends what the present incarnations say.
+func appendSaid(f *Fold, dst []byte) []byte {
+	var said Said
+	f.Say(&said)
+	defer said.Release()
+	for _, part := range said.AppendTo(nil) {
+		dst = append(dst, part...)
+	}
+	return dst
+}
 
 // diskPages is how many pages are kept: more than a power cut can take.
 const diskPages = 3

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -42,7 +43,7 @@ func (f *Fold) save() *Save {
 		wanted[inc.departedKey()] = true
 		if inc.recorded < inc.departures() {
 			s.records[inc] = inc.departures()
-			s.Put[inc.departedKey()] = f.appendRecord(make([]byte, 0, 32+inc.saidBytes()), inc)
+			s.Put[inc.departedKey()] = f.appendRecord(make([]byte, 0, 32+inc.saidBytes(math.MaxInt)), inc)
 		}
 	}
 	s.Put[stateKey] = f.appendState(nil)

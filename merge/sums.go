@@ -6,6 +6,7 @@ import "slices"
 type sums struct {
 	slots []Slot
 	highs []float64 // of each sum
+	lease *lease    // of highs
 	rests rests
 	index map[Slot]int32 // one more than where a slot is: ten thousand removed series cost ten thousand steps
 	dense []int32        // the same by slot, for the lower ones
@@ -25,10 +26,19 @@ func (t *sums) addSum(slot Slot, v sum) {
 
 // addAt adds to the sum at a place.
 func (t *sums) addAt(place int, v float64) {
+	t.own()
 	s := t.at(place)
 	s.add(v)
 	if t.highs[place] = s.hi; s.lo != 0 || t.rests.has(place) {
 		t.rests.set(place, s.lo)
+	}
+}
+
+// own makes the high parts the sums' alone before they change.
+func (t *sums) own() {
+	if t.lease != nil && t.lease.holders > 1 {
+		t.lease.holders--
+		t.highs, t.lease = slices.Clone(t.highs), nil
 	}
 }
 
@@ -83,28 +93,28 @@ func (t *sums) note(slot Slot, at int32) {
 	}
 }
 
-// appendTo writes the sums for a page: slots, high parts, and what is not 0 of the low ones.
-func (t *sums) appendTo(dst []byte) []byte {
+// say writes the sums for a page: slots, high parts, and what is not 0 of the low ones.
+func (t *sums) say(said *Said) {
 	if t.encoded == nil {
 		t.encoded = appendSlots([]byte{}, t.slots)
 	}
-	dst = appendFloats(append(dst, t.encoded...), t.highs)
+	said.text = append(said.text, t.encoded...)
+	said.add(t.highs, &t.lease)
 	left := 0
 	t.rests.each(func(_ int, low float64) {
 		if low != 0 {
 			left++
 		}
 	})
-	dst = appendUint(dst, left)
+	said.text = appendUint(said.text, left)
 	t.rests.each(func(place int, low float64) {
 		if low != 0 {
-			dst = appendFloat(appendUint(dst, place), low)
+			said.text = appendFloat(appendUint(said.text, place), low)
 		}
 	})
-	return dst
 }
 
-// sums reads what appendTo wrote, of a fold with n slots.
+// sums reads what say wrote, of a fold with n slots.
 func (r *reader) sums(n int) (slots []Slot, values []sum) {
 	slots = r.slots(n)
 	values = make([]sum, len(slots))
@@ -121,6 +131,7 @@ func (r *reader) sums(n int) (slots []Slot, values []sum) {
 
 // drop forgets the slots that gone names.
 func (t *sums) drop(gone func(Slot) bool) {
+	t.own()
 	old := *t
 	*t = sums{slots: old.slots[:0], highs: old.highs[:0]}
 	for i, slot := range old.slots {
