@@ -8,10 +8,10 @@ import (
 )
 
 // How much a heap may grow before garbage is collected, in percent of what it holds. What is kept of many workers' pages
-// should not be there twice; but a heap of some megabytes, which 50 percent would have collected every few pages, may grow
+// should not be there twice; but a heap of some megabytes, which so little would have collected every few pages, may grow
 // by headroom.
 const (
-	leastGrowth = 50
+	leastGrowth = 30
 	mostGrowth  = 200
 	headroom    = 12 << 20
 )

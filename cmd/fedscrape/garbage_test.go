@@ -8,7 +8,7 @@ import (
 
 func TestGrowth(t *testing.T) {
 	for live, want := range map[uint64]int{
-		0: mostGrowth, 1 << 20: mostGrowth, headroom / 2: mostGrowth, headroom: 100, 16 << 20: 75, 2 * headroom: leastGrowth, 1 << 40: leastGrowth,
+		0: mostGrowth, 1 << 20: mostGrowth, headroom / 2: mostGrowth, headroom: 100, 16 << 20: 75, 2 * headroom: 50, 4 * headroom: leastGrowth, 1 << 40: leastGrowth,
 	} {
 		if got := growthFor(live); got != want {
 			t.Errorf("%d bytes may grow by %d %%, want %d", live, got, want)
