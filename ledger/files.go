@@ -8,9 +8,8 @@ import (
 
 // files are the files of the pages. They are an interface so that a test can cut the power.
 type files interface {
-	// write writes parts, one after another, from the begin of a file, which it makes where it is missing, and ends the file
-	// there if cut is set.
-	write(name string, parts [][]byte, cut bool) error
+	// write writes a page from the begin of a file, which it makes where it is missing, and ends the file there if cut is set.
+	write(name string, page pageFile, cut bool) error
 	read(name string) ([]byte, error)
 	sync(name string) error
 	syncDir() error // the names
@@ -23,25 +22,25 @@ type dirFiles string
 
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }
 
-func (d dirFiles) write(name string, parts [][]byte, cut bool) error {
+func (d dirFiles) write(name string, page pageFile, cut bool) error {
 	file, err := os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	step("page.begin")
-	err = writeInSteps(file, parts)
+	err = writeInSteps(file, page)
 	if err == nil && cut {
-		err = file.Truncate(int64(sizeOf(parts)))
+		err = file.Truncate(int64(page.size()))
 	}
 	err = errors.Join(err, file.Close())
 	step("page.done")
 	return err
 }
 
-// writeInSteps writes one part after another, and stops in the middle for the test that dies there.
-func writeInSteps(file *os.File, parts [][]byte) error {
-	tear, at := tearAt(sizeOf(parts)), 0
-	for _, part := range parts {
+// writeInSteps writes one piece after another, and stops in the middle for the test that dies there.
+func writeInSteps(file *os.File, page pageFile) error {
+	tear, at := tearAt(page.size()), 0
+	for part := range page.parts() {
 		if cut := tear - at; cut >= 0 && cut < len(part) {
 			if _, err := file.Write(part[:cut]); err != nil {
 				return err
@@ -55,13 +54,6 @@ func writeInSteps(file *os.File, parts [][]byte) error {
 		at += len(part)
 	}
 	return nil
-}
-
-func sizeOf(parts [][]byte) (n int) {
-	for _, part := range parts {
-		n += len(part)
-	}
-	return n
 }
 
 // tearAt is where a write is torn in two.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"iter"
+	"slices"
 )
 
 const (
@@ -21,21 +23,51 @@ type version struct {
 	page     []byte
 }
 
-// partsOfPage gives a page as it is in its file: magic, lengths, numbers and key; the page; the checksum of both.
-func partsOfPage(key string, v version, page [][]byte) [][]byte {
-	dst := make([]byte, 0, pageHead+len(key)+4)
+// pageFile is a page as it is in its file: magic, lengths, numbers and key; the page; the checksum of both.
+type pageFile struct {
+	head []byte
+	page [][]byte
+}
+
+func newPageFile(key string, v version, page [][]byte) pageFile {
+	dst := make([]byte, 0, pageHead+len(key))
 	dst = append(dst, pageMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(key))) //nolint:gosec // keys are short
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(sizeOf(page)))
 	dst = binary.LittleEndian.AppendUint64(dst, v.seq)
 	dst = binary.LittleEndian.AppendUint64(dst, v.appended)
-	dst = append(dst, key...)
-	sum := crc32.Checksum(dst, castagnoli)
-	for _, part := range page {
-		sum = crc32.Update(sum, castagnoli, part)
+	return pageFile{append(dst, key...), page}
+}
+
+func (f pageFile) size() int { return len(f.head) + sizeOf(f.page) + crc32.Size }
+
+// atOnce is how much is read for the checksum before it is written: it is in the processor's cache still.
+const atOnce = 128 << 10
+
+// parts gives what is to be written, piece by piece.
+func (f pageFile) parts() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		sum := crc32.Checksum(f.head, castagnoli)
+		if !yield(f.head) {
+			return
+		}
+		for _, part := range f.page {
+			for piece := range slices.Chunk(part, atOnce) {
+				sum = crc32.Update(sum, castagnoli, piece)
+				if !yield(piece) {
+					return
+				}
+			}
+		}
+		yield(binary.LittleEndian.AppendUint32(nil, sum))
 	}
-	end := binary.LittleEndian.AppendUint32(dst, sum)
-	return append(append([][]byte{dst}, page...), end[len(dst):])
+}
+
+func sizeOf(parts [][]byte) (n int) {
+	for _, part := range parts {
+		n += len(part)
+	}
+	return n
 }
 
 // decodePage is the way back. The file may be longer than the page: an older one was.

@@ -162,9 +162,9 @@ func (p *pages) write(key string, page [][]byte) error {
 		return err
 	}
 	st.last++
-	parts := partsOfPage(key, version{seq: st.last, appended: p.appended.Load()}, page)
+	file := newPageFile(key, version{seq: st.last, appended: p.appended.Load()}, page)
 	slot := st.free()
-	if err := p.writeSlot(key, slot, parts, st); err != nil {
+	if err := p.writeSlot(key, slot, file, st); err != nil {
 		return err
 	}
 	st.seq[slot], st.newest = st.last, slot
@@ -185,11 +185,11 @@ func (st *pageState) free() int {
 }
 
 // writeSlot writes a file. A much longer old one is cut, or a page that shrank would cost its disk for ever.
-func (p *pages) writeSlot(key string, slot int, parts [][]byte, st *pageState) error {
-	length := int64(sizeOf(parts))
+func (p *pages) writeSlot(key string, slot int, page pageFile, st *pageState) error {
+	length := int64(page.size())
 	cut := st.length[slot] > 2*length+4096
 	st.seq[slot] = 0 // until it is whole
-	err := p.files.write(fileName(key, slot), parts, cut)
+	err := p.files.write(fileName(key, slot), page, cut)
 	if err != nil || !cut {
 		length = max(length, st.length[slot])
 	}

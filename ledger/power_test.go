@@ -49,8 +49,8 @@ func (d *disk) set(key string, m mark) error {
 	return nil
 }
 
-func (d *disk) write(name string, parts [][]byte, cut bool) error {
-	data := slices.Concat(parts...)
+func (d *disk) write(name string, page pageFile, cut bool) error {
+	data := slices.Concat(slices.Collect(page.parts())...)
 	file := d.files[name]
 	if file == nil {
 		file = &diskFile{lengths: []int{0}, blocks: map[int][][]byte{}}
