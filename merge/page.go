@@ -102,18 +102,22 @@ func readCarried(r *reader, records map[string][]byte) map[string][]byte {
 
 // sayOf writes one whole. All but the numbers is the same from page to page, mostly, and kept encoded.
 func (f *Fold) sayOf(inc *Incarnation, said *Said) {
-	dst := appendUint(appendUint(said.text, inc.seq), inc.moves)
-	dst = appendString(appendString(dst, inc.Key), inc.WorkerID)
-	dst = binary.AppendVarint(dst, inc.born.Unix())
-	dst = appendUint(dst, inc.born.Nanosecond())
-	dst = appendBool(appendBool(appendBool(dst, inc.base), inc.committed), inc.up)
+	said.text = appendIdentity(said.text, inc)
 	if inc.encoded == nil {
 		inc.encoded = appendUntyped(appendSlots(make([]byte, 0, 2*len(inc.slots)+8), inc.slots), inc.untyped)
 	}
-	said.text = append(dst, inc.encoded...)
+	said.text = append(said.text, inc.encoded...)
 	said.add(inc.last, &inc.lease)
 	inc.offset.say(said)
 	said.text = inc.appendGauges(said.text)
+}
+
+func appendIdentity(dst []byte, inc *Incarnation) []byte {
+	dst = appendUint(appendUint(dst, inc.seq), inc.moves)
+	dst = appendString(appendString(dst, inc.Key), inc.WorkerID)
+	dst = binary.AppendVarint(dst, inc.born.Unix())
+	dst = appendUint(dst, inc.born.Nanosecond())
+	return appendBool(appendBool(appendBool(dst, inc.base), inc.committed), inc.up)
 }
 
 func appendUntyped(dst []byte, untyped map[Slot]Slot) []byte {
