@@ -56,8 +56,9 @@ func (c *commit) synthesize(s *series, part exposition.Part, bound, v float64) {
 	slot := c.slot(exposition.SeriesID{
 		Family: s.variant.family.name, Type: s.variant.typ, Part: part, Bound: bound, Labels: s.labels,
 	})
-	c.extend()
-	c.class[slot] = c.classify(&c.lines[slot])
+	if c.extend(); !c.layout { // else it is known what it is, which may be a bound on which workers disagree
+		c.class[slot] = c.classify(&c.lines[slot])
+	}
 	c.mark[slot] = c.generation
 	c.changed = true
 	c.st.slots = append(c.st.slots, slot)

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -188,5 +189,18 @@ func TestRecordsAreFlat(t *testing.T) {
 		if got := show(restored(t, opts, d, now), now); !strings.Contains(got, "x_total k=1 ") {
 			t.Errorf("restored: %s", got)
 		}
+	}
+}
+
+// A page that lacks its +Inf bucket does not take the buckets of workers with other bounds away, however often it comes.
+func TestMixedBoundsWithoutInf(t *testing.T) {
+	f := New(NewOptions())
+	a, b := add(f, "a"), add(f, "b")
+	page(f, a, t0, hist("h", 1, 1, 2, 2, 3, math.Inf(1), 4)...)
+	lacks := hist("h", 1, 1, 2, 5, 3, math.Inf(1), 4)
+	lacks = append(lacks[:2:2], lacks[3:]...)
+	for range 3 {
+		page(f, b, t0, lacks...)
+		wantShow(t, f, t0, "h 1:4 2:5 5:6 +Inf:8 sum:2 count:8")
 	}
 }
