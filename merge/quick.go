@@ -166,7 +166,7 @@ func (c *carrier) block(b *block) {
 		c.add(b.count, c.last[b.count], c.kept)
 	}
 	if b.sum >= 0 {
-		c.add(b.sum, c.last[b.sum], c.kept)
+		c.add(b.sum, c.lastSum(c.slots[b.sum], c.last[b.sum]), c.kept)
 	}
 }
 

@@ -160,3 +160,16 @@ func TestOffsetsAfterOthersHaveGone(t *testing.T) {
 		}
 	}
 }
+
+// A sum that is not finite does not enter an offset: not either where it was first seen while its type was left out.
+func TestQuickLeavesNoNaNBehind(t *testing.T) {
+	f := New(NewOptions())
+	a, b := add(f, "a"), add(f, "b")
+	summary := func(part exposition.Part) exposition.SeriesID { return id(exposition.Summary, "h", part, 0) }
+	page(f, a, t0, sample{id: summary(exposition.PartSum), v: 1}, sample{id: summary(exposition.PartCount), v: 1})
+	page(f, b, t0, hist("h", math.NaN(), 1, 1, math.Inf(1), 3)...)
+	f.Depart(a, t0, true)
+	wantShow(t, f, t0, "h 1:1 +Inf:3 sum:NaN count:3")
+	page(f, b, t0, hist("h", 5, 1, 0, math.Inf(1), 1)...)
+	wantShow(t, f, t0, "h 1:1 +Inf:4 sum:5 count:4")
+}
