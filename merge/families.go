@@ -19,8 +19,8 @@ func (f *Fold) Families(now time.Time) []exposition.Family {
 	return families
 }
 
-// Render gives the merged page: families by name, series by labels, buckets by bound. Every sum is made anew each time:
-// nothing drifts.
+// Render gives the merged page: families by name, series by labels, buckets by bound. What present workers' pages say is added
+// up anew each time: it does not drift.
 func (f *Fold) Render(now time.Time) []exposition.Filled {
 	f.mu.Lock()
 	defer f.mu.Unlock()
