@@ -211,6 +211,7 @@ func (in *Instance) takeFinal(m *member, g *ingest, final *Final, now time.Time)
 	if in.members[m.worker.Key] != m {
 		return nil
 	}
+	g.stage.Rebind(m.inc) // a scrape may have found another life of it meanwhile
 	switch {
 	case in.another(m, final.StartTime):
 		in.fold.SetBase(m.inc, false) // another life than the folded one, under the same key: all of it counts

@@ -2,6 +2,7 @@ package federator
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,5 +115,33 @@ func TestLinesAreLookedThroughOnceAMinute(t *testing.T) {
 				t.Error("not after a minute")
 			}
 		}
+	})
+}
+
+// readFunc is a body that does something before it is read.
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestFinalOfALifeThatIsFoundMeanwhile has a scrape find the worker's new life while that life's final snapshot is read: it is
+// that life's, not the folded one's.
+func TestFinalOfALifeThatIsFoundMeanwhile(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		w.at("h:2", answer{page: counter(7, 100)})
+		w.want("x_total", "12")
+		page := strings.NewReader(counter(4, 9000))
+		found := false
+		w.wantHand("", w.hand("w2", 9000, "", func(f *Final) {
+			f.Body = readFunc(func(p []byte) (int, error) {
+				if !found {
+					found = true
+					w.at("h:2", answer{page: counter(3, 9000)})
+					w.want("x_total", "15")
+				}
+				return page.Read(p)
+			})
+		}))
+		w.want("x_total", "16")
 	})
 }
