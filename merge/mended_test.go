@@ -204,3 +204,19 @@ func TestMixedBoundsWithoutInf(t *testing.T) {
 		wantShow(t, f, t0, "h 1:4 2:5 5:6 +Inf:8 sum:2 count:8")
 	}
 }
+
+// Untyped buckets are none of a summary's: they neither count in its place nor take it away when they are gone.
+func TestUntypedBucketsBesideASummary(t *testing.T) {
+	f := New(NewOptions())
+	a, b := add(f, "a"), add(f, "b")
+	summary := func(now time.Time) { commitText(t, f, a, now, "# TYPE h summary", "h_sum 5", "h_count 3") }
+	summary(t0)
+	commitText(t, f, b, t0, `h_bucket{le="1"} 2`, `h_bucket{le="+Inf"} 4`, "h_sum 7", "h_count 4")
+	f.SetUp(b, true)
+	wantShow(t, f, t0, "h sum:12 count:7\nh_bucket le=+Inf worker_id=b 4\nh_bucket le=1 worker_id=b 2")
+	f.Depart(b, t0, true)
+	wantShow(t, f, t0, "h sum:12 count:7")
+	later := t0.Add(25 * time.Hour)
+	summary(later)
+	wantShow(t, f, later, "h sum:12 count:7")
+}

@@ -91,7 +91,7 @@ func (f *Fold) typedID(l *line) (exposition.SeriesID, bool) {
 		"_bucket": exposition.PartBucket, "_sum": exposition.PartSum, "_count": exposition.PartCount,
 	} {
 		base, cut := strings.CutSuffix(name, suffix)
-		if fam := f.families[base]; cut && fam != nil && multi(fam.winner) {
+		if fam := f.families[base]; cut && fam != nil && multi(fam.winner) && (part != exposition.PartBucket || fam.winner == exposition.Histogram) {
 			id.Family, id.Type, id.Part = base, fam.winner, part
 			return f.partByLabel(id)
 		}
