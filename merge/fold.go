@@ -88,6 +88,7 @@ type Fold struct {
 	foundAt uint64     // in which shape
 
 	spare [][]float64 // buffers of stages that have ended
+	turns uint64      // how many pages were taken
 }
 
 // New gives an empty fold.

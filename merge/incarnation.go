@@ -122,6 +122,7 @@ type Stage struct {
 	rules   int              // of the fold
 	gapFrom *Snapshot        // that gap follows; nil: none
 	gap     Gap
+	gapAt   uint64 // after so many pages: memory may be another page's since
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }

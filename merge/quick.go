@@ -187,6 +187,7 @@ func (c *carrier) add(i int32, v float64, to []sum) {
 // replaceLast makes the staged values the snapshot's. The old ones are used again unless somebody still has them; handed says
 // that somebody got them.
 func (f *Fold) replaceLast(inc *Incarnation, st *Stage, handed bool) {
+	f.turns++
 	old, l := inc.last, inc.lease
 	inc.last, inc.lease = st.values, st.lease
 	if st.values, st.lease = nil, nil; !handed {

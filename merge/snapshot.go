@@ -114,8 +114,8 @@ func (f *Fold) GapFrom(st *Stage, inc *Incarnation) Gap {
 
 func (f *Fold) gapOnce(st *Stage, from *Snapshot) Gap {
 	f.decideLayout()
-	if !from.is(st.gapFrom) {
-		st.gap, st.gapFrom = f.gap(st, from), from
+	if !from.is(st.gapFrom) || st.gapAt != f.turns {
+		st.gap, st.gapFrom, st.gapAt = f.gap(st, from), from, f.turns
 	}
 	return st.gap
 }

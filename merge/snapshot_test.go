@@ -90,3 +90,23 @@ func TestPagesAreReleased(t *testing.T) {
 	}
 	t.Error("its memory is not used again")
 }
+
+// How a page follows the last one is found out once, but anew when pages have come: the memory of one may be another's.
+func TestGapAfterOtherPages(t *testing.T) {
+	f := New(NewOptions())
+	a := add(f, "a")
+	for v := 1.0; v < 4; v++ {
+		page(f, a, t0, x("1", v), x("2", v))
+	}
+	st := stage(a, x("1", 100), x("2", 100))
+	last := 3.0
+	for pages := range 5 { // whose memory takes turns
+		if got, want := f.GapFrom(st, a), (Gap{Rise: 2 * (100 - last)}); got != want {
+			t.Errorf("after %v: %+v, want %+v", last, got, want)
+		}
+		for range pages {
+			last++
+			page(f, a, t0, x("1", last), x("2", last))
+		}
+	}
+}
