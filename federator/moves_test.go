@@ -380,6 +380,7 @@ func TestMoveIsWrittenAtOnce(t *testing.T) {
 		s.set(errFull, 0)
 		w.tell()
 		w.want("x_total", "5")
+		synctest.Wait() // until the disk has refused what nobody waits for
 		s.set(nil, 0)
 		w.restart()
 		if n := w.keys(identity); n != 0 {
