@@ -132,6 +132,7 @@ func TestWhoIsAskedAfterAGoodbye(t *testing.T) {
 				for range 3 {
 					w.value("x_total")
 				}
+				synctest.Wait() // no round waits for who said goodbye
 				if got := w.times("h:2") - before; got != want {
 					t.Errorf("asked %d times, want %d", got, want)
 				}
