@@ -20,6 +20,7 @@ func TestGoodbyeThatWasNone(t *testing.T) {
 		w.want("x_total", "14")
 		time.Sleep(w.job.ScrapeTimeout + time.Second)
 		w.want("x_total", "14") // answers, but not higher
+		synctest.Wait()
 		w.wantStates("1:up")
 		w.at("h:2", answer{page: counter(11, 100), start: 100})
 		w.value("x_total") // asked beside the round
