@@ -3,6 +3,15 @@
 #include "go_asm.h"
 #include "textflag.h"
 
+// SAME goes on where X0 is X2 and X1 is X3: 32 bytes.
+#define SAME \
+	PCMPEQB X2, X0; \
+	PCMPEQB X3, X1; \
+	PAND X1, X0; \
+	PMOVMSKB X0, CX; \
+	CMPL CX, $0xFFFF; \
+	JNE  done
+
 // func skimLines(s *skimming)
 //
 // SI  the page, from the line under way on
@@ -60,12 +69,7 @@ most:
 	MOVOU 16(AX), X1
 	MOVOU (DX), X2
 	MOVOU 16(DX), X3
-	PCMPEQB X2, X0
-	PCMPEQB X3, X1
-	PAND X1, X0
-	PMOVMSKB X0, CX
-	CMPL CX, $0xFFFF
-	JNE  done
+	SAME
 	ADDQ $32, AX
 	ADDQ $32, DX
 	JMP  most
@@ -77,12 +81,7 @@ rest:
 	MOVOU 16(R15), X1
 	MOVOU (DX), X2
 	MOVOU 16(DX), X3
-	PCMPEQB X2, X0
-	PCMPEQB X3, X1
-	PAND X1, X0
-	PMOVMSKB X0, CX
-	CMPL CX, $0xFFFF
-	JNE  done
+	SAME
 	JMP  behind
 
 short:
@@ -92,12 +91,7 @@ short:
 	MOVOU -16(R13), X1
 	MOVOU (DX), X2
 	MOVOU -16(DX)(CX*1), X3
-	PCMPEQB X2, X0
-	PCMPEQB X3, X1
-	PAND X1, X0
-	PMOVMSKB X0, CX
-	CMPL CX, $0xFFFF
-	JNE  done
+	SAME
 
 behind:
 	CMPL R12, $-2                       // commentLine

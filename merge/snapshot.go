@@ -163,22 +163,18 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || o.ages > from.life {
 		return g, false
 	}
-	rise := 0.0
 	for _, r := range o.growing {
 		had := from.last[r.begin:r.end]
 		for i, v := range st.values[r.begin:r.end] {
 			if v == had[i] {
 				continue
 			}
-			switch by := v - had[i]; {
-			case by > 0:
-				rise += by
-			case by < 0:
-				return Gap{Fell: true, Rise: rise}, true
+			if g.step(v - had[i]); g.Fell {
+				return g, true
 			}
 		}
 	}
-	return Gap{Rise: rise}, true
+	return g, true
 }
 
 func (g *Gap) step(by float64) {

@@ -18,9 +18,9 @@ type sums struct {
 func (t *sums) add(slot Slot, v float64) { t.addSum(slot, sum{hi: v}) }
 
 func (t *sums) addSum(slot Slot, v sum) {
-	t.addAt(t.place(slot), v.hi)
-	if v.lo != 0 {
-		t.addAt(t.place(slot), v.lo)
+	place := t.place(slot)
+	if t.addAt(place, v.hi); v.lo != 0 {
+		t.addAt(place, v.lo)
 	}
 }
 
