@@ -23,18 +23,31 @@ func (f Format) unit() string {
 	return "line"
 }
 
+// formats are those of Content-Types.
+var formats memo[formatOf]
+
+type formatOf struct {
+	format Format
+	known  bool
+}
+
 // FormatOf tells a page's format by its Content-Type; false where that is missing or is none of a page.
 func FormatOf(contentType string) (Format, bool) {
+	f := formats.get(contentType, parseFormat)
+	return f.format, f.known
+}
+
+func parseFormat(contentType string) formatOf {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	switch {
 	case err != nil:
-		return Text, false
+		return formatOf{}
 	case mediaType == "application/openmetrics-text":
-		return OpenMetrics, true
+		return formatOf{OpenMetrics, true}
 	case mediaType == "application/vnd.google.protobuf":
-		return Protobuf, isOr(params["proto"], "io.prometheus.client.MetricFamily") && isOr(params["encoding"], "delimited")
+		return formatOf{Protobuf, isOr(params["proto"], "io.prometheus.client.MetricFamily") && isOr(params["encoding"], "delimited")}
 	default:
-		return Text, mediaType == "text/plain"
+		return formatOf{Text, mediaType == "text/plain"}
 	}
 }
 

@@ -26,9 +26,14 @@ func (e Encoding) ContentType() string {
 	return media + "; version=" + e.Version + "; charset=utf-8; escaping=" + e.Escaping.String()
 }
 
+// negotiated are the encodings for Accept headers.
+var negotiated memo[Encoding]
+
 // Negotiate picks the encoding that an Accept header likes best, text 0.0.4 where it names none that can be written.
 // Of equals the first wins.
-func Negotiate(accept string) Encoding {
+func Negotiate(accept string) Encoding { return negotiated.get(accept, negotiate) }
+
+func negotiate(accept string) Encoding {
 	best, bestQ := Encoding{Format: Text, Version: "0.0.4", Escaping: model.UnderscoreEscaping}, 0.0
 	for clause := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(strings.TrimSpace(clause))
