@@ -82,16 +82,17 @@ func benchPage(w, series, round int) string {
 	return b.String()
 }
 
-// BenchmarkRound is all of a round but the network: 32 workers of 2,000 lines a ledger on disk, the page written as
-// text. At the end of its pages each worker that grows resets.
+// BenchmarkRound is all of a round but the network: a ledger on disk, the page written as text. Of few lines it is what a
+// round costs however many there are. At the end of its pages each worker that grows resets.
 func BenchmarkRound(b *testing.B) {
 	const rounds = 6
 	for _, c := range []struct {
-		name string
-		step int
-	}{{"unchanged", 0}, {"growing", 1}} {
+		name           string
+		workers, lines int
+		step           int
+	}{{"unchanged", 32, 2000, 0}, {"growing", 32, 2000, 1}, {"few", 8, 200, 1}} {
 		b.Run(c.name, func(b *testing.B) {
-			p := newPages(32, 2000, rounds)
+			p := newPages(c.workers, c.lines, rounds)
 			in := benchInstance(b, p, relabel.NewMetric(nil))
 			ctx := b.Context()
 			encode := func(page *Page) {

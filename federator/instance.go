@@ -33,7 +33,7 @@ type Instance struct {
 	folded   *identities
 	round    *round
 	page     *Page
-	forms    map[string]*exposition.Form // of its own families, by name
+	ownPage  ownPage
 	pageErr  error
 	last     time.Time // when the last round ended
 	took     time.Duration
@@ -78,7 +78,7 @@ func newInstance(f *Federator, k instanceKey, job *Job, now time.Time) *Instance
 	return &Instance{
 		federator: f, key: k, logger: f.logger.With("job", k.job, "instance", k.instance),
 		job: job, fold: merge.New(job.Merge), table: exposition.NewTable(maxLines), members: map[string]*member{},
-		departed: map[string]*member{}, folded: newIdentities(&f.clock), idle: now, forms: map[string]*exposition.Form{},
+		departed: map[string]*member{}, folded: newIdentities(&f.clock), idle: now,
 		compacted: now, writing: make(chan struct{}, 1), savedDeparted: map[string]json.RawMessage{},
 		counts: counts{departed: map[string]int{}}, conflict: map[conflictKey]bool{},
 	}

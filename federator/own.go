@@ -23,9 +23,24 @@ func (in *Instance) render(now time.Time, keeps bool) (*Page, error) {
 		}
 		return nil, in.failures()
 	}
-	families := append(in.merged(now, keeps), in.own(up)...)
-	slices.SortFunc(families, func(a, b exposition.Filled) int { return cmp.Compare(a.Name(), b.Name()) })
-	return &Page{Families: families, Time: now}, nil
+	return &Page{Families: together(in.merged(now, keeps), in.own(up)), Time: now}, nil
+}
+
+// together puts the own families in their places among the merged ones. Both are sorted by name.
+func together(merged, own []exposition.Filled) []exposition.Filled {
+	all := make([]exposition.Filled, 0, len(merged)+len(own))
+	for _, f := range own {
+		at := place(merged, f.Name())
+		all = append(append(all, merged[:at]...), f)
+		merged = merged[at:]
+	}
+	return append(all, merged...)
+}
+
+// place is before which of the sorted families one of that name belongs.
+func place(families []exposition.Filled, name string) int {
+	at, _ := slices.BinarySearchFunc(families, name, func(f exposition.Filled, name string) int { return cmp.Compare(f.Name(), name) })
+	return at
 }
 
 func (in *Instance) merged(now time.Time, keeps bool) (families []exposition.Filled) {
@@ -49,48 +64,43 @@ func (in *Instance) failures() *NoWorkerUpError {
 
 // own gives what merging would hide: the fedscrape_* families of a merged page.
 func (in *Instance) own(up int) []exposition.Filled {
-	families := in.ownFamilies(up)
-	sheet := exposition.NewSheet(len(families), 4*len(in.members))
-	for i := range families {
-		f := &families[i]
-		in.forms[f.Name] = sheet.Family(in.forms[f.Name], f)
+	in.ownFamilies(up)
+	p := &in.ownPage
+	sheet := exposition.NewSheet(len(p.families), 4*len(in.members))
+	for i := range p.families {
+		p.forms[i] = sheet.Family(p.forms[i], &p.families[i])
 	}
 	return sheet.Families()
 }
 
-func (in *Instance) ownFamilies(up int) []exposition.Family {
-	members := in.byName()
-	byWorker := func(name, help string, value func(*member) (float64, bool)) exposition.Family {
-		f := exposition.Family{Name: name, Type: exposition.Gauge, Help: help, Series: make([]exposition.Series, 0, len(members))}
-		for _, m := range members {
-			if v, ok := value(m); ok {
-				f.Series = append(f.Series, exposition.Series{Labels: m.ownLabels(in.job.Merge.WorkerLabel), Value: v})
-			}
+func (in *Instance) ownFamilies(up int) {
+	p, members, label, conflicts := &in.ownPage, in.byName(), in.job.Merge.WorkerLabel, in.conflictCounts()
+	p.families = p.families[:0]
+	p.byLabel("fedscrape_conflicts", exposition.Gauge, "What present workers disagree on, or what was not taken from them, by kind.",
+		conflictLabels, func(kind string) int { return conflicts[kind] })
+	p.single("fedscrape_lost_updates_possible_total", "Workers that departed without their final snapshot.", in.counts.lost)
+	p.single("fedscrape_resets_absorbed_total", "Series that fell inside a worker's life and were carried on.", in.counts.resets)
+	p.byWorker("fedscrape_worker_last_success_timestamp_seconds", "When the worker last answered.", members, label, func(m *member) (float64, bool) {
+		return float64(m.lastOK.UnixMilli()) / 1000, !m.lastOK.IsZero()
+	})
+	p.byWorker("fedscrape_worker_scrape_duration_seconds", "How long the worker's last scrape took.", members, label, func(m *member) (float64, bool) {
+		return m.took.Seconds(), m.took > 0
+	})
+	p.byWorker("fedscrape_worker_up", "Whether the worker answered this round.", members, label, func(m *member) (float64, bool) {
+		if m.state == stateUp {
+			return 1, true
 		}
-		return f
-	}
-	return []exposition.Family{
-		byLabel("fedscrape_conflicts", exposition.Gauge, "What present workers disagree on, or what was not taken from them, by kind.",
-			"kind", in.conflictCounts()),
-		single("fedscrape_lost_updates_possible_total", "Workers that departed without their final snapshot.", in.counts.lost),
-		single("fedscrape_resets_absorbed_total", "Series that fell inside a worker's life and were carried on.", in.counts.resets),
-		byWorker("fedscrape_worker_last_success_timestamp_seconds", "When the worker last answered.", func(m *member) (float64, bool) {
-			return float64(m.lastOK.UnixMilli()) / 1000, !m.lastOK.IsZero()
-		}),
-		byWorker("fedscrape_worker_scrape_duration_seconds", "How long the worker's last scrape took.", func(m *member) (float64, bool) {
-			return m.took.Seconds(), m.took > 0
-		}),
-		byWorker("fedscrape_worker_up", "Whether the worker answered this round.", func(m *member) (float64, bool) {
-			if m.state == stateUp {
-				return 1, true
-			}
-			return 0, true
-		}),
-		byLabel("fedscrape_workers", exposition.Gauge, "Present workers, by whether they answered this round.", "state",
-			map[string]int{"up": up, "failed": len(in.members) - up}),
-		byLabel("fedscrape_workers_departed_total", exposition.Counter, "Workers that departed, by why.", "reason", in.departures()),
-		single("fedscrape_workers_started_total", "Workers that became known.", in.counts.started),
-	}
+		return 0, true
+	})
+	p.byLabel("fedscrape_workers", exposition.Gauge, "Present workers, by whether they answered this round.", stateLabels, func(state string) int {
+		if state == stateUp {
+			return up
+		}
+		return len(in.members) - up
+	})
+	p.byLabel("fedscrape_workers_departed_total", exposition.Counter, "Workers that departed, by why.",
+		reasonLabels, func(reason string) int { return in.counts.departed[reason] })
+	p.single("fedscrape_workers_started_total", "Workers that became known.", in.counts.started)
 }
 
 // ownLabels gives the labels of the member's own series, made anew only where it has another name.
@@ -107,8 +117,7 @@ func withDegraded(families []exposition.Filled) []exposition.Filled {
 		Name: "fedscrape_ledger_degraded", Type: exposition.Gauge, Series: []exposition.Series{{Value: 1}},
 		Help: "The ledger lacks what this page shows: it is lost if the federator is killed.",
 	})
-	at, _ := slices.BinarySearchFunc(families, mark.Name(), func(a exposition.Filled, name string) int { return cmp.Compare(a.Name(), name) })
-	return slices.Insert(slices.Clip(families), at, mark) // others may read the page without it
+	return slices.Insert(slices.Clip(families), place(families, mark.Name()), mark) // others may read the page without it
 }
 
 func (in *Instance) departures() map[string]int {
@@ -138,15 +147,55 @@ func (in *Instance) conflictCounts() map[string]int {
 	return counts
 }
 
-func single(name, help string, n int) exposition.Family {
-	return exposition.Family{Name: name, Type: exposition.Counter, Help: help, Series: []exposition.Series{{Value: float64(n)}}}
+// ownPage is where an instance's own families are made, each time anew, in the room of those of the last page.
+type ownPage struct {
+	families []exposition.Family
+	forms    []*exposition.Form // of each as it was last
 }
 
-func byLabel(name string, typ exposition.Type, help, label string, counts map[string]int) exposition.Family {
-	f := exposition.Family{Name: name, Type: typ, Help: help}
-	for value, n := range counts {
-		f.Series = append(f.Series, exposition.Series{Labels: exposition.Labels{{Name: label, Value: value}}, Value: float64(n)})
+func (p *ownPage) add(name string, typ exposition.Type, help string) *exposition.Family {
+	n := len(p.families)
+	p.families = slices.Grow(p.families, 1)[:n+1]
+	if n == len(p.forms) {
+		p.forms = append(p.forms, nil)
 	}
-	slices.SortFunc(f.Series, func(a, b exposition.Series) int { return cmp.Compare(a.Labels[0].Value, b.Labels[0].Value) })
+	f := &p.families[n]
+	f.Name, f.Type, f.Help, f.Series = name, typ, help, f.Series[:0]
 	return f
+}
+
+func (p *ownPage) single(name, help string, n int) {
+	f := p.add(name, exposition.Counter, help)
+	f.Series = append(f.Series, exposition.Series{Value: float64(n)})
+}
+
+func (p *ownPage) byLabel(name string, typ exposition.Type, help string, labels []exposition.Labels, count func(value string) int) {
+	f := p.add(name, typ, help)
+	for _, l := range labels {
+		f.Series = append(f.Series, exposition.Series{Labels: l, Value: float64(count(l[0].Value))})
+	}
+}
+
+func (p *ownPage) byWorker(name, help string, members []*member, label string, value func(*member) (float64, bool)) {
+	f := p.add(name, exposition.Gauge, help)
+	for _, m := range members {
+		if v, ok := value(m); ok {
+			f.Series = append(f.Series, exposition.Series{Labels: m.ownLabels(label), Value: v})
+		}
+	}
+}
+
+// The labels of own series that are not a worker's.
+var (
+	conflictLabels = eachLabel("kind", append(slices.Clone(merge.ConflictKinds), conflictWorkerID))
+	reasonLabels   = eachLabel("reason", reasons)
+	stateLabels    = eachLabel("state", []string{stateUp, stateFailed})
+)
+
+// eachLabel gives a label set for each value, sorted.
+func eachLabel(name string, values []string) (labels []exposition.Labels) {
+	for _, value := range slices.Sorted(slices.Values(values)) {
+		labels = append(labels, exposition.Labels{{Name: name, Value: value}})
+	}
+	return labels
 }
