@@ -83,16 +83,16 @@ func benchPage(w, series, round int) string {
 }
 
 // BenchmarkRound is all of a round but the network: a ledger on disk, the page written as text. Of few lines it is what a
-// round costs however many there are. At the end of its pages each worker that grows resets.
+// round costs however many there are. At the end of its pages each worker that grows resets; where there are two, each
+// second page is a fall of every line.
 func BenchmarkRound(b *testing.B) {
-	const rounds = 6
 	for _, c := range []struct {
-		name           string
-		workers, lines int
-		step           int
-	}{{"unchanged", 32, 2000, 0}, {"growing", 32, 2000, 1}, {"few", 8, 200, 1}} {
+		name                   string
+		workers, lines, rounds int
+		step                   int
+	}{{"unchanged", 32, 2000, 6, 0}, {"growing", 32, 2000, 6, 1}, {"falling", 32, 2000, 2, 1}, {"few", 8, 200, 6, 1}} {
 		b.Run(c.name, func(b *testing.B) {
-			p := newPages(c.workers, c.lines, rounds)
+			p := newPages(c.workers, c.lines, c.rounds)
 			in := benchInstance(b, p, relabel.NewMetric(nil))
 			ctx := b.Context()
 			encode := func(page *Page) {

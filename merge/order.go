@@ -20,8 +20,8 @@ type order struct {
 
 	shape   uint64  // the fold's, when what follows was derived
 	quick   bool    // a page that repeats the order can be taken by commitQuick
-	kinds   []kind  // by line
 	growing []run   // lines that are cumulative
+	alone   []run   // those of them that are no part of a block
 	totals  []int32 // sums of observations, which may fall
 	sums    []run   // lines that are added up as they are
 	gauges  []gaugeLine
@@ -34,22 +34,15 @@ type order struct {
 	askedAt int    // its line; -1: none
 }
 
-// kind is what a line's value may do.
-type kind uint8
-
-const (
-	grows  kind = 1 << iota // cumulative: a fall is a reset
-	within                  // part of a histogram or summary, which is reset as a whole
-)
-
 // run is the lines from begin to before end.
 type run struct{ begin, end int32 }
 
 // block is one histogram or summary: its buckets, which stand together in ascending order, its sum and count; -1 where
-// it has none.
+// it has none. One that grows is reset as a whole.
 type block struct {
 	buckets    run
 	sum, count int32
+	grows      bool
 }
 
 // reshape says that what orders derive does not hold any more.
@@ -61,7 +54,7 @@ func (f *Fold) derive(o *order) {
 		return
 	}
 	o.shape, o.ages = f.shape, 0
-	o.kinds, o.growing, o.totals = zeroed(o.kinds, len(o.slots)), o.growing[:0], o.totals[:0]
+	o.growing, o.alone, o.totals = o.growing[:0], o.alone[:0], o.totals[:0]
 	o.sums, o.gauges, o.others = o.sums[:0], o.gauges[:0], o.others[:0]
 	o.watched, o.blocks = o.watched[:0], o.blocks[:0]
 	o.quick = o.kept != nil || len(o.raw) == len(o.slots) && (len(o.raw) == 0 || &o.raw[0] == &o.slots[0])
@@ -78,16 +71,17 @@ func (f *Fold) deriveLine(o *order, i int32, slot Slot) {
 	l := &f.lines[slot]
 	o.ages = max(o.ages, l.life)
 	o.quick = o.quick && f.target[slot] == slot
-	if f.fallIsReset(slot) {
-		o.kinds[i] = grows
+	grows := f.fallIsReset(slot)
+	if grows {
 		o.growing = appendRun(o.growing, i)
 	}
 	if l.part == exposition.PartSum && f.class[slot] == classSum {
 		o.totals = append(o.totals, i)
 	}
 	if l.part == exposition.PartBucket || l.part == exposition.PartCount || l.part == exposition.PartSum {
-		o.kinds[i] |= within
-		o.quick = f.deriveBlock(o, l, i) && o.quick
+		o.quick = f.deriveBlock(o, l, i, grows) && o.quick
+	} else if grows {
+		o.alone = appendRun(o.alone, i)
 	}
 	if fam := l.variant.family; l.part == exposition.PartValue && (fam.mayBeInfo() || fam.name == hintFamily || isRecent(fam.mode)) {
 		o.watched = append(o.watched, i)
@@ -138,13 +132,14 @@ func appendRun(runs []run, i int32) []run {
 }
 
 // deriveBlock adds a line to its block; false where the page's histogram is in an order that blocks do not have.
-func (f *Fold) deriveBlock(o *order, l *line, i int32) bool {
+func (f *Fold) deriveBlock(o *order, l *line, i int32, grows bool) bool {
 	s := l.series
 	if s.page != f.generation {
 		s.page, s.block = f.generation, int32(len(o.blocks))
-		o.blocks = append(o.blocks, block{run{-1, -1}, -1, -1})
+		o.blocks = append(o.blocks, block{buckets: run{-1, -1}, sum: -1, count: -1})
 	}
 	b := &o.blocks[s.block]
+	b.grows = b.grows || grows
 	switch l.part {
 	case exposition.PartSum:
 		b.sum = i

@@ -114,6 +114,7 @@ func (f *Fold) carry(inc *Incarnation, o *order, values []float64) (resets int) 
 	if inc.offsetAt == nil {
 		inc.offsetAt = make([]int32, len(inc.slots))
 	}
+	inc.offset.own()
 	c := carrier{Incarnation: inc, o: o, values: values}
 	if f.held {
 		c.kept, c.between = f.kept, f.between
@@ -123,11 +124,13 @@ func (f *Fold) carry(inc *Incarnation, o *order, values []float64) (resets int) 
 
 // lines carries on what counters had.
 func (c *carrier) lines() (resets int) {
-	last := c.last[:len(c.values)]
-	for i, k := range c.o.kinds {
-		if k == grows && c.values[i] < last[i] {
-			c.add(int32(i), last[i], c.kept)
-			resets++
+	for _, r := range c.o.alone {
+		last := c.last[r.begin:r.end]
+		for i, v := range c.values[r.begin:r.end] {
+			if v < last[i] {
+				c.add(r.begin+int32(i), last[i], c.kept)
+				resets++
+			}
 		}
 	}
 	return resets
@@ -136,7 +139,7 @@ func (c *carrier) lines() (resets int) {
 // blocks does the same for histograms and summaries, each as a whole.
 func (c *carrier) blocks() (resets int) {
 	for i := range c.o.blocks {
-		if b := &c.o.blocks[i]; b.fell(c.o, c.last, c.values) {
+		if b := &c.o.blocks[i]; b.grows && b.fell(c.last, c.values) {
 			c.block(b)
 			resets++
 		}
@@ -144,12 +147,12 @@ func (c *carrier) blocks() (resets int) {
 	return resets
 }
 
-func (b *block) fell(o *order, last, values []float64) bool {
-	if b.count >= 0 && o.kinds[b.count]&grows != 0 && values[b.count] < last[b.count] {
+func (b *block) fell(last, values []float64) bool {
+	if b.count >= 0 && values[b.count] < last[b.count] {
 		return true
 	}
 	for i := b.buckets.begin; i < b.buckets.end; i++ {
-		if values[i] < last[i] && o.kinds[i]&grows != 0 {
+		if values[i] < last[i] {
 			return true
 		}
 	}
@@ -179,8 +182,19 @@ func (c *carrier) add(i int32, v float64, to []sum) {
 		at = offset.place(slot)
 		c.offsetAt[i] = int32(at + 1)
 	}
-	if offset.addAt(at, v); int(slot) < len(to) {
-		to[slot].add(v)
+	if t, exact := addExact(offset.highs[at], v); exact && !offset.rests.has(at) {
+		offset.highs[at] = t
+	} else {
+		offset.addAt(at, v)
+	}
+	if int(slot) >= len(to) {
+		return
+	}
+	s := &to[slot]
+	if t, exact := addExact(s.hi, v); exact && s.lo == 0 {
+		s.hi = t
+	} else {
+		s.add(v)
 	}
 }
 

@@ -19,6 +19,13 @@ func (s *sum) add(v float64) {
 	s.lo = e - (s.hi - t)
 }
 
+// addExact adds two numbers, and tells whether the result is their sum without a rest, as it is of whole ones.
+func addExact(a, b float64) (float64, bool) {
+	t := a + b
+	c := t - a
+	return t, (a-(t-c))+(b-c) == 0 // NaN where t is infinite
+}
+
 func (s *sum) addSum(o sum) {
 	s.add(o.hi)
 	if o.lo != 0 {
