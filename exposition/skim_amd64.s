@@ -12,6 +12,45 @@
 	CMPL CX, $0xFFFF; \
 	JNE  done
 
+// ZEROS takes the bits of '0' off eight bytes, so that digits are what they spell.
+#define ZEROS(word) \
+	MOVQ $0x3030303030303030, CX; \
+	XORQ CX, word
+
+// DIGITS tells how many bytes of AX are digits, from the first: CX is 8 times that and 7, and the zero flag set where all are.
+// What is left of a byte is above 9 in the first that is none; a carry goes to those after it.
+#define DIGITS \
+	MOVQ $0x7676767676767676, CX; \
+	LEAQ (AX)(CX*1), CX; \
+	ORQ  AX, CX; \
+	MOVQ $0x8080808080808080, DX; \
+	ANDQ DX, CX; \
+	BSFQ CX, CX
+
+// FIRST leaves the digits that DIGITS has counted, at the high end of AX: at least one, and not all.
+#define FIRST \
+	NEGQ CX; \
+	ADDQ $71, CX; \
+	SHLQ CX, AX
+
+// SPELL makes AX the number that its eight bytes spell: pairs of them are added up, then fours, then all.
+#define SPELL \
+	MOVQ AX, CX; \
+	SHRQ $8, CX; \
+	LEAQ (AX)(AX*4), AX; \
+	LEAQ (CX)(AX*2), AX; \
+	MOVQ $0x000000FF000000FF, DX; \
+	MOVQ AX, CX; \
+	ANDQ DX, CX; \
+	SHRQ $16, AX; \
+	ANDQ DX, AX; \
+	MOVQ $0x000F424000000064, DX; \
+	IMULQ DX, CX; \
+	MOVQ $0x0000271000000001, DX; \
+	IMULQ DX, AX; \
+	ADDQ CX, AX; \
+	SHRQ $32, AX
+
 // func skimLines(s *skimming)
 //
 // SI  the page, from the line under way on
@@ -99,58 +138,37 @@ behind:
 	CMPB (R13), $32
 	JNE  done
 
-	// How many bytes are digits: what is left of a byte, without the bits of '0', is above 9 in the first that is none.
 	MOVQ 1(R13), AX
-	MOVQ $0x3030303030303030, CX
-	XORQ CX, AX
-	MOVQ $0x7676767676767676, CX
-	LEAQ (AX)(CX*1), CX
-	ORQ  AX, CX
-	MOVQ $0x8080808080808080, DX
-	ANDQ DX, CX
-	BSFQ CX, CX                         // 8 * digits + 7
+	ZEROS(AX)
+	DIGITS
 	JZ   done
 	CMPQ CX, $15
 	JB   done
-	MOVQ CX, DX
-	SHRQ $3, DX
-	LEAQ 1(R13)(DX*1), R13              // behind the digits
-	MOVL (R13), R15
-	CMPB R15, $10
+	MOVQ CX, R15
+	SHRQ $3, R15
+	LEAQ 1(R13)(R15*1), R13             // behind the digits
+	FIRST
+	SPELL
+	MOVL (R13), CX
+	CMPB CX, $10
 	JEQ  integer
-	ANDL $0xFFFFFF, R15
-	CMPL R15, $0x0A302E                 // .0 and a new line
+	CMPB CX, $46                        // .
 	JNE  done
+	ANDL $0xFFFFFF, CX
+	CMPL CX, $0x0A302E                  // .0 and a new line
+	JNE  point
 	ADDQ $2, R13
 
 integer:
-	INCQ R13                            // behind the line
+	XORPS X0, X0
+	CVTSQ2SD AX, X0
 
-	// The digits go to the high end; pairs of them are added up, then fours, then all.
-	NEGQ CX
-	ADDQ $71, CX
-	SHLQ CX, AX
-	MOVQ AX, CX
-	SHRQ $8, CX
-	LEAQ (AX)(AX*4), AX
-	LEAQ (CX)(AX*2), AX
-	MOVQ $0x000000FF000000FF, DX
-	MOVQ AX, CX
-	ANDQ DX, CX
-	MOVQ $0x000F424000000064, R15
-	IMULQ R15, CX
-	SHRQ $16, AX
-	ANDQ DX, AX
-	MOVQ $0x0000271000000001, R15
-	IMULQ R15, AX
-	ADDQ CX, AX
-	SHRQ $32, AX
+value:
+	INCQ R13                            // behind the line
 	TESTL R12, R12                      // no slot: nobody wants the value
 	JS   read
 	CMPQ R10, R11
 	JAE  done
-	XORPS X0, X0
-	CVTSQ2SD AX, X0
 	MOVSD X0, (R10)
 	ADDQ $8, R10
 
@@ -158,6 +176,105 @@ read:
 	MOVQ R13, SI
 	ADDQ $4, BX
 	JMP  line
+
+	// AX has the R15 digits before the point, R13 is where that is. What comes is left to Page.whole where it has more
+	// than 16 digits, or more than 64 bits have room for.
+point:
+	MOVQ AX, X4
+	MOVQ R15, X5
+	MOVQ 1(R13), AX
+	ZEROS(AX)
+	DIGITS
+	JZ   eight
+	CMPQ CX, $15
+	JB   done
+	MOVQ CX, R15
+	SHRQ $3, R15
+	FIRST
+	SPELL
+	JMP  decimal
+
+eight:
+	SPELL
+	MOVQ AX, X6
+	MOVQ $8, R15
+	MOVQ 9(R13), AX
+	ZEROS(AX)
+	DIGITS
+	JZ   sixteen
+	CMPQ CX, $15
+	JB   first
+	MOVQ CX, R15
+	SHRQ $3, R15
+	FIRST
+	JMP  second
+
+first:
+	MOVQ X6, AX
+	JMP  decimal
+
+sixteen:
+	MOVQ $8, R15
+
+second:
+	SPELL
+	LEAQ ·integerPowers(SB), DX
+	MOVQ X6, CX
+	IMULQ (DX)(R15*8), CX
+	ADDQ CX, AX
+	ADDQ $8, R15
+
+	// AX is what R15 digits behind the point spell.
+decimal:
+	LEAQ 1(R13)(R15*1), R13
+	CMPB (R13), $10
+	JNE  done
+	MOVQ X5, CX
+	ADDQ R15, CX
+	CMPQ CX, $const_mostDigits
+	JA   done
+	LEAQ ·integerPowers(SB), DX
+	MOVQ X4, CX
+	IMULQ (DX)(R15*8), CX
+	ADDQ CX, AX                         // all digits; to be divided by 10 to the power of R15
+	MOVQ AX, CX
+	SHRQ $53, CX
+	JNZ  long
+	CMPQ R15, $15
+	JA   long
+	XORPS X0, X0
+	CVTSQ2SD AX, X0                     // both are exact
+	LEAQ ·powers(SB), DX
+	DIVSD (DX)(R15*8), X0
+	JMP  value
+
+	// As in quotient: more than 60 bits of the quotient, the last one set where something is left.
+long:
+	BSRQ AX, CX
+	JZ   done
+	XORQ $63, CX
+	MOVQ CX, X6
+	SHLQ CX, AX
+	MOVQ AX, DX
+	SHRQ $2, DX
+	SHLQ $62, AX
+	SHLQ $4, R15
+	LEAQ ·divisors(SB), CX
+	ADDQ CX, R15
+	DIVQ divisor_high(R15)
+	NEGQ DX
+	SBBQ DX, DX
+	NEGQ DX
+	ORQ  DX, AX
+	XORPS X0, X0
+	CVTSQ2SD AX, X0
+	MOVQ divisor_exponent(R15), AX
+	MOVQ X6, CX
+	SUBQ CX, AX
+	SHLQ $52, AX
+	MOVQ AX, X1
+	MULSD X1, X0
+	JMP  value
 
 comment:
 	JNE  done                           // what ends a page

@@ -4,6 +4,7 @@ package exposition
 
 import (
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,17 +27,21 @@ func skimPlainly(page string, entries []entry, known []known, room int) (taken, 
 			taken += len(k.text) + 1
 			continue
 		}
-		digits := strings.TrimSuffix(strings.TrimPrefix(line, " "), ".0")
-		v, err := strconv.ParseUint(digits, 10, 32)
-		if k.slot < commentLine || line[:min(1, len(line))] != " " || err != nil || len(digits) > 7 || k.slot >= 0 && len(values) == room {
+		number, blank := strings.CutPrefix(line, " ")
+		v, err := strconv.ParseFloat(number, 64)
+		if k.slot < commentLine || !blank || !skimmable.MatchString(number) || len(number) > mostDigits+1 || err != nil ||
+			v == 0 && len(number) > 17 || k.slot >= 0 && len(values) == room {
 			break
 		}
 		if taken += len(k.text) + len(line) + 1; k.slot >= 0 {
-			values = append(values, float64(v))
+			values = append(values, v)
 		}
 	}
 	return taken, read, values
 }
+
+// skimmable is what skimLines reads, up to mostDigits.
+var skimmable = regexp.MustCompile(`^[0-9]{1,7}(\.[0-9]{1,16})?$`)
 
 // fenced gives memory that nothing can be read behind.
 func fenced(t *testing.T, size int) []byte {
@@ -63,7 +68,7 @@ func TestSkim(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pages, texts := fenced(t, 64<<10), fenced(t, 64<<10)
 	skimmed := 0
-	for range 20_000 {
+	for range 25_000 {
 		page, entries, known := skimCase(random, texts)
 		body := pages[len(pages)-len(page):]
 		copy(body, page)
@@ -127,5 +132,18 @@ func skimTail(random *rand.Rand, slot Slot) string {
 	case 2:
 		return number + "\n"
 	}
-	return " " + number + []string{"", ".0"}[random.IntN(2)] + "\n"
+	return " " + number + skimFraction(random) + "\n"
+}
+
+// skimFraction is what may follow the whole part of a number.
+func skimFraction(random *rand.Rand) string {
+	switch random.IntN(6) {
+	case 0, 1:
+		return ""
+	case 2, 3:
+		return ".0"
+	}
+	digits := strconv.FormatUint(random.Uint64()>>random.IntN(64), 10) // some end in 5, so that half a bit is left
+	zeros := strings.Repeat("0", random.IntN(2)*random.IntN(18))
+	return "." + (zeros + digits)[:min(1+random.IntN(18), len(zeros)+len(digits))]
 }

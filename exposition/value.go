@@ -130,6 +130,21 @@ func parsePlain(b []byte) (v float64, n int) {
 	return quotient(whole*integerPowers[digits]+part, digits), n + digits + 2
 }
 
+// divisor is a power of ten that divides 128 bits: shifted up as far as it goes.
+type divisor struct {
+	high uint64
+	// exponent is that of two, as floats have it, that makes up for the shift, and for the 62 bits of a quotient.
+	exponent uint64
+}
+
+var divisors = func() (d [mostDigits + 1]divisor) {
+	for i, power := range integerPowers {
+		shift := bits.LeadingZeros64(power)
+		d[i] = divisor{power << shift, uint64(1023 - 62 + shift)}
+	}
+	return d
+}()
+
 // quotient is v / 10^digits, rounded once, to even: the float nearest to the decimal.
 func quotient(v uint64, digits int) float64 {
 	if v < 1<<53 && digits < len(powers) {
@@ -138,17 +153,13 @@ func quotient(v uint64, digits int) float64 {
 	if v == 0 {
 		return 0
 	}
-	divisor := integerPowers[digits]
-	up, down := bits.LeadingZeros64(v), bits.LeadingZeros64(divisor)
+	d, up := &divisors[digits], bits.LeadingZeros64(v)
 	v <<= up
-	q, rest := bits.Div64(v>>1, v<<63, divisor<<down) // v * 2^63 / divisor: more than 62 bits
-	extra := uint(11 - bits.LeadingZeros64(q))
-	mantissa, half := q>>extra, uint64(1)<<(extra-1)
-	if low := q & (half<<1 - 1); low > half || low == half && (rest > 0 || mantissa&1 == 1) {
-		mantissa++
+	q, rest := bits.Div64(v>>2, v<<62, d.high) // 62 or 63 bits
+	if rest > 0 {
+		q |= 1 // far below the last bit of a float: what is left decides only where half a bit would
 	}
-	exponent := int(extra) - 63 - up + down
-	return float64(mantissa) * math.Float64frombits(uint64(1023+exponent)<<52) //nolint:gosec // never below -190: exact
+	return float64(int64(q)) * math.Float64frombits((d.exponent-uint64(up))<<52) // the latter never below 2^-190: exact
 }
 
 // parseDigits reads up to 16 digits, eight at a time.
