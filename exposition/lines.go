@@ -22,17 +22,16 @@ func (l *Lines) Samples() int { return l.samples }
 // Repeater is a Sink that has the last page of the same worker.
 type Repeater interface {
 	Sink
-	// Repeat takes the values of the next samples: those that the last page has at this place.
-	Repeat(values []float64)
+	// Room gives memory for n values, to which the page writes those of the samples that the last page has, in its order.
+	Room(n int) []float64
+	// Repeat takes the first n of them: all that the page has, or what it has before Diverge.
+	Repeat(n int)
 	// Stamp is the timestamp, in milliseconds, of the sample with this slot that is repeated now.
 	Stamp(slot Slot, timestamp int64)
 	// Diverge says that what comes is not what the last page has, and which slots the samples so far have. Meta and Sample
 	// say what follows, and Meta what was left out for the families so far.
 	Diverge(slots []Slot)
 }
-
-// batchSize is how many values are handed on at once.
-const batchSize = 128
 
 // look is how far ahead a line is looked for that is not the expected one: how many lines in a row may be gone.
 const look = 64
@@ -52,7 +51,7 @@ type repeat struct {
 	broken  bool // some line has no entry
 	epoch   int
 
-	batch  [batchSize]float64
+	values []float64 // the sink's, for those of last
 	filled int
 }
 
@@ -66,7 +65,7 @@ func (p *Page) Expect(last *Lines, sink Repeater) {
 	r.sink, r.epoch, r.known, r.families = sink, t.epoch, t.known, t.families
 	fits := last != nil && last.table == t && last.epoch == t.epoch && int(last.top) < len(t.known)
 	if fits && (p.limits.Samples == 0 || last.samples <= p.limits.Samples) {
-		r.last, r.entries, r.same = last, last.entries, true
+		r.last, r.entries, r.same, r.values = last, last.entries, true, sink.Room(last.samples)
 		return
 	}
 	sink.Diverge(nil)
@@ -131,10 +130,7 @@ func (p *Page) whole(piece []byte) int {
 			}
 			taken--
 		} else if k.slot >= 0 {
-			if r.filled == batchSize {
-				p.flush()
-			}
-			r.batch[r.filled] = v
+			r.values[r.filled] = v
 			r.filled++
 		}
 		at += n + 1 + taken
@@ -144,23 +140,12 @@ func (p *Page) whole(piece []byte) int {
 	return at
 }
 
-// push hands a value on, with others.
-func (p *Page) push(v float64) {
+// handOn gives the sink what is written in its memory.
+func (p *Page) handOn() {
 	r := &p.repeat
-	if r.filled == batchSize {
-		p.flush()
-	}
-	r.batch[r.filled] = v
-	r.filled++
-}
-
-func (p *Page) flush() {
-	r := &p.repeat
-	if r.filled > 0 {
-		p.samples += r.filled
-		r.sink.Repeat(r.batch[:r.filled])
-		r.filled = 0
-	}
+	p.samples += r.filled
+	r.sink.Repeat(r.filled)
+	r.filled = 0
 }
 
 // repeats reads one line where it is the expected one, whatever its number looks like. A line that says nothing passes.
@@ -213,9 +198,11 @@ func (p *Page) repeatSample(k *known, rest []byte) bool {
 		return false // read in full it gives the right error, or is a series that begins with this one's text
 	}
 	if k.slot >= 0 {
-		p.push(value)
+		r := &p.repeat
+		r.values[r.filled] = value
+		r.filled++
 		if stamped {
-			p.repeat.sink.Stamp(k.slot, timestamp)
+			r.sink.Stamp(k.slot, timestamp)
 		}
 		p.giveExemplar()
 	}
@@ -232,7 +219,7 @@ func (p *Page) idle(line []byte) bool {
 func (p *Page) diverge() {
 	r := &p.repeat
 	r.same = false
-	p.flush()
+	p.handOn()
 	r.own = append(make([]entry, 0, len(r.entries)+16), r.entries[:r.next]...)
 	slots := make([]Slot, 0, r.next)
 	at, ended := p.line, p.ended

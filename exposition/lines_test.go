@@ -27,7 +27,13 @@ type worker struct {
 
 func newWorker(c *collector, table *Table) *worker { return &worker{collector: c, table: table} }
 
-func (w *worker) Repeat(values []float64) { w.values = append(w.values, values...) }
+func (w *worker) Room(n int) []float64 {
+	w.values = slices.Grow(w.values, n)
+	return w.values[:n]
+}
+
+func (w *worker) Repeat(n int) { w.values = w.values[:n] }
+
 func (w *worker) Stamp(slot Slot, ms int64) {
 	if _, twice := w.stamps[slot]; !twice {
 		w.stamps[slot] = ms
@@ -362,8 +368,13 @@ func numbered(format Format, lines int, tail string) []byte {
 type repeater struct {
 	discard
 	lines *Lines
+	room  []float64
 }
 
-func (*repeater) Repeat([]float64)  {}
+func (r *repeater) Room(n int) []float64 {
+	r.room = slices.Grow(r.room[:0], n)
+	return r.room[:n]
+}
+func (*repeater) Repeat(int)        {}
 func (*repeater) Stamp(Slot, int64) {}
 func (*repeater) Diverge([]Slot)    {}

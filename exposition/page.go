@@ -127,7 +127,7 @@ func (p *Page) end() {
 		p.letGo()
 		return
 	}
-	p.flush()
+	p.handOn()
 }
 
 func (p *Page) fail(err error, line []byte) error {

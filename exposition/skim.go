@@ -22,7 +22,7 @@ type skimming struct {
 func (r *repeat) skim(piece []byte, entries []entry) (taken, read int) {
 	s := skimming{
 		page: unsafe.SliceData(piece), size: len(piece), entries: unsafe.SliceData(entries), lines: len(entries),
-		known: unsafe.SliceData(r.known), values: &r.batch[r.filled%batchSize], room: batchSize - r.filled,
+		known: unsafe.SliceData(r.known), values: unsafe.SliceData(r.values[r.filled:]), room: len(r.values) - r.filled,
 	}
 	skimLines(&s)
 	r.filled += s.filled

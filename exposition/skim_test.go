@@ -72,15 +72,15 @@ func TestSkim(t *testing.T) {
 		page, entries, known := skimCase(random, texts)
 		body := pages[len(pages)-len(page):]
 		copy(body, page)
-		r := &repeat{known: known, filled: random.IntN(2) * random.IntN(batchSize+1)}
-		filled := r.filled
+		filled := random.IntN(2) * random.IntN(4)
+		r := &repeat{known: known, filled: filled, values: make([]float64, filled+len(entries)-random.IntN(2)*random.IntN(len(entries)))}
 		taken, read := r.skim(body, entries)
-		wantTaken, wantRead, want := skimPlainly(page, entries, known, batchSize-filled)
+		wantTaken, wantRead, want := skimPlainly(page, entries, known, len(r.values)-filled)
 		if taken != wantTaken || read != wantRead || r.filled != filled+len(want) {
 			t.Fatalf("skims %d bytes, %d lines, %d values; want %d, %d, %d of\n%s", taken, read, r.filled-filled, wantTaken, wantRead, len(want), page)
 		}
 		for i, v := range want {
-			if got := r.batch[filled+i]; got != v {
+			if got := r.values[filled+i]; got != v {
 				t.Fatalf("value %d is %v, want %v in\n%s", i, got, v, page)
 			}
 		}

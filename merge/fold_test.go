@@ -60,12 +60,14 @@ func stage(inc *Incarnation, samples ...sample) *Stage {
 		st.Read(new(exposition.Lines))
 		return st
 	}
+	values := st.Room(len(samples))
 	for i, s := range samples {
-		st.Repeat([]float64{s.v})
+		values[i] = s.v
 		if s.ts != 0 {
 			st.Stamp(slots[i], s.ts)
 		}
 	}
+	st.Repeat(len(samples))
 	st.Read(lines)
 	return st
 }

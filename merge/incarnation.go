@@ -162,8 +162,14 @@ func (st *Stage) Release() {
 	st.exemplars = nil
 }
 
+// Room implements exposition.Repeater.
+func (st *Stage) Room(n int) []float64 {
+	st.values = slices.Grow(st.values, n)
+	return st.values[:n]
+}
+
 // Repeat implements exposition.Repeater.
-func (st *Stage) Repeat(values []float64) { st.values = append(st.values, values...) }
+func (st *Stage) Repeat(n int) { st.values = st.values[:n] }
 
 // Stamp implements exposition.Repeater.
 func (st *Stage) Stamp(slot Slot, timestamp int64) {
