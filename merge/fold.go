@@ -76,8 +76,9 @@ type Fold struct {
 	previousMark []uint64
 	keyBuffer    []byte
 
-	marked    []Slot // of series of which pages may have something to say
-	markedFor uint64 // the shape when they were found
+	marked         []Slot // of series of which pages may have something to say
+	markedFamilies []markedFamily
+	markedFor      uint64 // the shape when they were found
 
 	shape    uint64              // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
 	rendered []exposition.Series // scratch of Render, for one family

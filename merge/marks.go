@@ -18,6 +18,9 @@ func (f *Fold) appendMarks(dst []byte) []byte {
 	dst = append(dst, 0, 0, 0, 0)
 	dst = f.appendTime(appendUint(appendUint(dst, f.life), f.seq), f.asOf)
 	dst = f.appendLineMarks(appendUint(dst, len(f.lines)))
+	if f.markedFor != f.shape || !f.layout || !f.held {
+		f.findMarked()
+	}
 	dst = f.appendFamilyMarks(f.appendSeriesMarks(dst))
 	if f.metaBytes == nil {
 		f.metaBytes = f.appendMetas([]byte{})
@@ -51,9 +54,6 @@ const (
 )
 
 func (f *Fold) appendSeriesMarks(dst []byte) []byte {
-	if f.markedFor != f.shape || !f.layout || !f.held {
-		f.findMarked()
-	}
 	for _, slot := range f.marked {
 		s := f.lines[slot].series
 		if kind := f.seriesMark(s); kind != 0 {
@@ -63,13 +63,20 @@ func (f *Fold) appendSeriesMarks(dst []byte) []byte {
 	return append(dst, 0)
 }
 
-// findMarked finds the first slots of series of which there may be something to say, as long as the shape stays.
+// findMarked finds the first slots of series of which there may be something to say, and one of each family, as long as
+// the shape stays.
 func (f *Fold) findMarked() {
 	f.marked, f.markedFor = f.marked[:0], f.shape
 	for slot := range f.lines {
 		s := f.lines[slot].series
 		if s.first() == Slot(slot) && (f.seriesMark(s) != 0 || s.created != noSlot || !f.isHeld(s)) {
 			f.marked = append(f.marked, Slot(slot))
+		}
+	}
+	f.markedFamilies = f.markedFamilies[:0]
+	for _, fam := range f.inOrder() {
+		if slot := fam.anySlot(); slot != noSlot {
+			f.markedFamilies = append(f.markedFamilies, markedFamily{fam, slot})
 		}
 	}
 }
@@ -167,14 +174,19 @@ func (f *Fold) readSeriesMarks(r *reader) {
 	}
 }
 
+// markedFamily is a family, and one of its lines.
+type markedFamily struct {
+	*family
+	slot Slot
+}
+
 // appendFamilyMarks names families by one of their lines.
 func (f *Fold) appendFamilyMarks(dst []byte) []byte {
-	for _, fam := range f.inOrder() {
-		slot := fam.anySlot()
-		if slot == noSlot || !fam.decided && !fam.notInfo {
+	for _, fam := range f.markedFamilies {
+		if !fam.decided && !fam.notInfo {
 			continue
 		}
-		dst = appendUint(dst, int(slot)+1)
+		dst = appendUint(dst, int(fam.slot)+1)
 		dst = append(dst, byte(fam.winner))
 		dst = appendBool(appendBool(dst, fam.decided), fam.notInfo)
 		if fam.notInfo {

@@ -60,10 +60,10 @@ const diskPages = 3
 // page keeps one.
 func (d *disk) page(f *Fold) {
 	d.pages = append(d.pages, appendPage(f, nil))
-	known := f.appendSeriesMarks(nil)
-	f.markedFor = 0
-	if all := f.appendSeriesMarks(nil); !bytes.Equal(known, all) {
-		panic(fmt.Sprintf("marks of some series are %v, of all %v", known, all))
+	known := f.appendMarks(nil)
+	f.markedFor, f.metaBytes = 0, nil
+	if all := f.appendMarks(nil); !bytes.Equal(known, all) {
+		panic(fmt.Sprintf("marks of what is known are %v, of what is found anew %v", known, all))
 	}
 	checkKept(f)
 	checkPlans(f)
