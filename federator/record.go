@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,9 +62,27 @@ type pageRecord struct {
 	Members []json.RawMessage `json:"members"`
 }
 
+// appendJSON gives the record as encoding/json does, which would take longer than all members' records, as they are kept.
+// The departed are by all reasons.
+func (h *headRecord) appendJSON(dst []byte) []byte {
+	number := func(name string, n int64) { dst = append(strconv.AppendInt(append(dst, name...), n, 10), ',') }
+	dst = append(append(append(dst, `{"job_name":`...), mustJSON(h.JobName)...), ',')
+	number(`"started":`, int64(h.Started))
+	number(`"resets":`, int64(h.Resets))
+	number(`"lost":`, int64(h.Lost))
+	dst = append(dst, `"departed":{`...)
+	for _, reason := range reasons {
+		number(`"`+reason+`":`, int64(h.Departed[reason]))
+	}
+	dst = append(dst[:len(dst)-1], "},"...)
+	number(`"idle":`, int64(h.Idle))
+	number(`"at":`, int64(h.At))
+	return append(dst[:len(dst)-1], '}')
+}
+
 // json gives the record as encoding/json does, which would read each member's once more.
 func (p *pageRecord) json(dst []byte) []byte {
-	dst = append(dst, mustJSON(p.headRecord)...)
+	dst = p.headRecord.appendJSON(dst)
 	dst = append(dst[:len(dst)-1], `,"members":[`...)
 	for i, m := range p.Members {
 		if i > 0 {
