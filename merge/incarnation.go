@@ -123,6 +123,8 @@ type Stage struct {
 	gapFrom *Snapshot        // that gap follows; nil: none
 	gap     Gap
 	gapAt   uint64 // after so many pages: memory may be another page's since
+	// risen is the page, by its first number, that this one was found to rise from, if at gapAt.
+	risen *float64
 	// DefaultStamp is the timestamp, in milliseconds, of samples without one; 0 is none.
 	DefaultStamp int64
 }

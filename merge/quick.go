@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unsafe"
 )
 
 // commitQuick takes a page that repeats the last one's lines, and has nothing that wants a closer look: false where
@@ -15,8 +16,11 @@ func (f *Fold) commitQuick(st *Stage, now time.Time) (Report, bool) {
 	}
 	o := inc.order
 	st.leaveOut(o)
-	falls, ok := o.inspect(inc.last, st.values)
-	if !ok || !f.unchanged(o, inc.last, st.values) {
+	falls, ok := 0, true
+	if !st.rose() {
+		falls, ok = o.inspectGrowing(inc.last, st.values)
+	}
+	if !ok || !o.inspect(st.values) || !f.unchanged(o, inc.last, st.values) {
 		return Report{}, false
 	}
 	report := Report{Falls: falls, Duplicates: o.duplicates, First: o.first}
@@ -53,9 +57,13 @@ func (st *Stage) leaveOut(o *order) {
 	st.exemplars.keep(o.kept)
 }
 
-// inspect counts the cumulative lines that fell; false where a value is not to be taken, or a histogram's count is
-// another than its +Inf bucket.
-func (o *order) inspect(last, values []float64) (falls int, ok bool) {
+// rose tells whether the staged page is known to rise from the incarnation's last one, in all that is cumulative.
+func (st *Stage) rose() bool {
+	return st.risen != nil && st.risen == unsafe.SliceData(st.inc.last) && st.gapAt == st.inc.fold.turns
+}
+
+// inspectGrowing counts the cumulative lines that fell; false where a value is not to be taken.
+func (o *order) inspectGrowing(last, values []float64) (falls int, ok bool) {
 	for _, r := range o.growing {
 		had := last[r.begin:r.end]
 		for i, v := range values[r.begin:r.end] {
@@ -68,17 +76,22 @@ func (o *order) inspect(last, values []float64) (falls int, ok bool) {
 			falls++
 		}
 	}
+	return falls, true
+}
+
+// inspect looks at all else: false where a value is not to be taken, or a histogram's count is another than its +Inf bucket.
+func (o *order) inspect(values []float64) bool {
 	for _, i := range o.totals {
 		if !finite(values[i]) {
-			return 0, false
+			return false
 		}
 	}
 	for i := range o.blocks {
 		if b := &o.blocks[i]; b.buckets.begin >= 0 && values[b.count] != values[b.buckets.end-1] {
-			return 0, false
+			return false
 		}
 	}
-	return falls, true
+	return true
 }
 
 // unchanged tells whether no gauge has a value that changes what others mean.

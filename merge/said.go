@@ -1,9 +1,6 @@
 package merge
 
-import (
-	"encoding/binary"
-	"unsafe"
-)
+import "encoding/binary"
 
 // Said is what the present incarnations say, for a page of the ledger. Many numbers are not copied: they stay where they are,
 // and nobody changes them before Release. It may be used again.
@@ -40,7 +37,7 @@ func (s *Said) add(values []float64, l **lease) {
 func (s *Said) AppendTo(dst [][]byte) [][]byte {
 	begin := 0
 	for _, n := range s.numbers {
-		dst = append(dst, s.text[begin:n.after], unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(n.values))), 8*len(n.values)))
+		dst = append(dst, s.text[begin:n.after], bytesOf(n.values))
 		begin = n.after
 	}
 	return append(dst, s.text[begin:])

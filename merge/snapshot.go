@@ -1,6 +1,11 @@
 package merge
 
-import "slices"
+import (
+	"bytes"
+	"math"
+	"slices"
+	"unsafe"
+)
 
 // Snapshot is a page of the past, to hold others against. It must not be used with another fold.
 type Snapshot struct {
@@ -62,7 +67,7 @@ func (f *Fold) handOver(inc *Incarnation) *Snapshot {
 
 // Same tells whether both say the same.
 func (s *Snapshot) Same(other *Snapshot) bool {
-	return s != nil && other != nil && (s.is(other) || slices.Equal(s.last, other.last) && slices.Equal(s.slots, other.slots))
+	return s != nil && other != nil && (s.is(other) || sameBits(s.last, other.last) && slices.Equal(s.slots, other.slots))
 }
 
 // is tells whether both are the same, without a look at what they say.
@@ -96,6 +101,7 @@ type Gap struct {
 	Fell bool
 	// Rise is by how much the cumulative series have risen in all: where none fell.
 	Rise float64
+	odd  bool // some rise is no number
 }
 
 // Gap tells how the staged page follows a snapshot.
@@ -164,8 +170,11 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 		return g, false
 	}
 	for _, r := range o.growing {
-		had := from.last[r.begin:r.end]
-		for i, v := range st.values[r.begin:r.end] {
+		had, values := from.last[r.begin:r.end], st.values[r.begin:r.end]
+		if sameBits(had, values) {
+			continue
+		}
+		for i, v := range values {
 			if v == had[i] {
 				continue
 			}
@@ -174,7 +183,18 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 			}
 		}
 	}
+	if !g.odd && g.Rise <= math.MaxFloat64 {
+		st.risen = &from.last[0]
+	}
 	return g, true
+}
+
+// sameBits tells whether the numbers are the same bit by bit, which is a quarter of the work of comparing them.
+func sameBits(a, b []float64) bool { return bytes.Equal(bytesOf(a), bytesOf(b)) }
+
+// bytesOf gives the memory of numbers.
+func bytesOf(values []float64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 8*len(values))
 }
 
 func (g *Gap) step(by float64) {
@@ -183,5 +203,7 @@ func (g *Gap) step(by float64) {
 		g.Fell = true
 	case by > 0:
 		g.Rise += by
+	case by != by:
+		g.odd = true
 	}
 }

@@ -110,3 +110,36 @@ func TestGapAfterOtherPages(t *testing.T) {
 		}
 	}
 }
+
+// A page that was found to rise from the last one is not held against it once more, but what is no count in it is found, and
+// a fall below pages that came meanwhile.
+func TestRisenPageIsLookedAt(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		f := New(NewOptions())
+		a := add(f, "a")
+		page(f, a, t0, x("1", 1), x("2", 1))
+		page(f, a, t0, x("1", 2), x("2", 2))
+		st := stage(a, x("1", 3), x("2", bad))
+		f.GapFrom(st, a)
+		if got := f.Commit(st, t0).BadValues; got != 1 {
+			t.Errorf("%d bad values of %v", got, bad)
+		}
+	}
+	for pages := range 6 {
+		f := New(NewOptions())
+		a := add(f, "a")
+		for v := 1.0; v < 4; v++ {
+			page(f, a, t0, x("1", v), x("2", v))
+		}
+		st := stage(a, x("1", 100), x("2", 100))
+		if f.GapFrom(st, a); pages == 0 && !st.rose() {
+			t.Error("it does not rise")
+		}
+		for range pages { // whose memory takes turns
+			page(f, a, t0, x("1", 200), x("2", 200))
+		}
+		if got, want := f.Commit(st, t0).Falls, 2*min(pages, 1); got != want {
+			t.Errorf("after %d pages %d falls, want %d", pages, got, want)
+		}
+	}
+}
