@@ -36,8 +36,8 @@ type Federator struct {
 
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
-	group  sync.WaitGroup
-	gate   sync.Mutex // nothing joins the group once Close waits for it; taken last
+	crew   crew
+	gate   sync.Mutex // nothing joins the crew once Close waits for it; taken last
 
 	mu        sync.Mutex
 	jobs      []*Job            // in the order of the configuration
@@ -78,7 +78,7 @@ func (f *Federator) Close() {
 	f.gate.Lock()
 	f.cancel()
 	f.gate.Unlock()
-	f.group.Wait()
+	f.crew.close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, j := range f.jobs {

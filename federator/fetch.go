@@ -2,7 +2,6 @@ package federator
 
 import (
 	"errors"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -53,22 +52,12 @@ func (in *Instance) startFetches() (quick, slow *answers) {
 	return quick, slow
 }
 
-// growStack makes room for all that a fetch calls, in one step: a stack that grows deep down is copied frame by frame,
-// again and again.
-//
-//go:noinline
-func growStack() {
-	var room [12 << 10]byte
-	runtime.KeepAlive(&room)
-}
-
 func (in *Instance) startFetch(m *member) {
 	f := &fetch{}
 	m.fetch, m.lastTry = f, time.Now()
 	job, url, st := in.job, m.worker.URL(), m.inc.Stage()
 	ing := &ingest{job: job, table: in.table, stage: st}
-	in.federator.group.Go(func() {
-		growStack()
+	in.federator.crew.run(func() {
 		begun := time.Now()
 		err := job.Fetcher.Fetch(in.federator.ctx, url, job.ScrapeTimeout, ing.response)
 		in.mu.Lock()

@@ -82,7 +82,7 @@ func (h *headRecord) appendJSON(dst []byte) []byte {
 
 // json gives the record as encoding/json does, which would read each member's once more.
 func (p *pageRecord) json(dst []byte) []byte {
-	dst = p.headRecord.appendJSON(dst)
+	dst = p.appendJSON(dst)
 	dst = append(dst[:len(dst)-1], `,"members":[`...)
 	for i, m := range p.Members {
 		if i > 0 {

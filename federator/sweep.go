@@ -142,13 +142,13 @@ func (in *Instance) sweep() {
 	in.startRound(in.federator.ctx, triggerSweep)
 }
 
-// spawn runs a goroutine that Close waits for; false where the federator closes.
+// spawn runs a function beside, which Close waits for; false where the federator closes.
 func (f *Federator) spawn(run func()) bool {
 	f.gate.Lock()
 	defer f.gate.Unlock()
 	if f.ctx.Err() != nil {
 		return false
 	}
-	f.group.Go(run)
+	f.crew.run(run)
 	return true
 }
