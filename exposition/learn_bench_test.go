@@ -32,6 +32,7 @@ func BenchmarkReadOthersLines(b *testing.B) {
 			table, sink := NewTable(1<<20), constant{}
 			read := func(page []byte) {
 				p := NewPage(Text, table, sink, Limits{}, nil)
+				p.Expect(nil, sink)
 				if _, err := p.Write(page); err != nil {
 					b.Fatal(err)
 				}

@@ -51,8 +51,9 @@ type repeat struct {
 	broken  bool // some line has no entry
 	epoch   int
 
-	values []float64 // the sink's, for those of last
+	values []float64 // the sink's, for those of last; then row
 	filled int
+	row    [rowLines]float64
 }
 
 // Expect tells the page what the last page of the same worker had; nil where there is none. It is called before

@@ -55,6 +55,19 @@ func (w *worker) Sample(slot Slot, value float64, ms int64, stamped bool) {
 	}
 }
 
+// lineSlots are those of the page's lines, as far as its table still has them.
+func (w *worker) lineSlots() (slots []Slot) {
+	if w.lines == nil || w.lines.epoch != w.table.epoch {
+		return w.at
+	}
+	for _, e := range w.lines.entries {
+		if slot := w.table.known[e].slot; slot >= 0 {
+			slots = append(slots, slot)
+		}
+	}
+	return slots
+}
+
 // told is all that a page says.
 type told struct {
 	slots  []Slot
@@ -90,6 +103,9 @@ func (w *worker) page(format Format, body []byte, cut func(int) int) (told, erro
 	w.lines, w.slots, w.metas = p.Lines(), w.at, w.collector.metas
 	if w.lines != nil && w.lines.Samples() != len(w.at) {
 		panic(fmt.Sprintf("lines have %d samples, the page %d", w.lines.Samples(), len(w.at)))
+	}
+	if has := w.lineSlots(); w.lines != nil && !slices.Equal(has, w.at) {
+		panic(fmt.Sprintf("lines have slots %v, the page %v", has, w.at))
 	}
 	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas, w.exemplars}, nil
 }
@@ -155,7 +171,7 @@ func mutate(r *rand.Rand, format Format, lines []string) []string {
 	lines = slices.Clone(lines)
 	for range r.IntN(4) {
 		at := r.IntN(len(lines) + 1)
-		switch r.IntN(5) {
+		switch r.IntN(6) {
 		case 0:
 			lines = slices.Insert(lines, at, fmt.Sprintf("new_%d{a=\"%d\"} 1", r.IntN(5), r.IntN(5)))
 		case 1:
@@ -180,6 +196,11 @@ func mutate(r *rand.Rand, format Format, lines []string) []string {
 					}
 				}
 			}
+		case 5: // as in the page of another worker, whose children are in another order
+			end := min(len(lines), at+r.IntN(12))
+			moved := slices.Clone(lines[at:end])
+			lines = slices.Delete(lines, at, end)
+			lines = slices.Insert(lines, r.IntN(len(lines)+1), moved...)
 		}
 	}
 	for i, line := range lines {
@@ -205,6 +226,17 @@ var someLines = []string{
 	"# HELP x help \\\\ of x", "# TYPE x counter", "x_total{a=\"1\"} 1", "x_total{a=\"2\"} 2", "# TYPE y gauge", "# HELP y of y", "y 1", "y{a=\"}\"} 2",
 	"# TYPE h histogram", "h_bucket{le=\"1\"} 1", "h_bucket{le=\"+Inf\"} 2", "h_count 2", "h_sum 1.5", "# TYPE h_created gauge", "h_created 1.5e9", "# HELP last of all", "# TYPE last gauge", "last 7",
 }
+
+// longLines are long enough to be read in a row, and under no declaration, under two of one type, and under one of another.
+var longLines = func() (lines []string) {
+	for _, declared := range []string{"# TYPE duration histogram", "# TYPE duration_bucket gauge", "# TYPE other counter"} {
+		lines = append(lines, declared)
+		for i := range 12 {
+			lines = append(lines, fmt.Sprintf("duration_bucket{endpoint=\"/api/{id}/%d\",le=\"%d\"} %d", i/4, i%4, i))
+		}
+	}
+	return lines
+}()
 
 func checkSequence(t *testing.T, seed uint64, format Format, lines []string, pages int) {
 	t.Helper()
@@ -241,9 +273,9 @@ func checkSequence(t *testing.T, seed uint64, format Format, lines []string, pag
 func TestLinesMatchPlain(t *testing.T) {
 	for seed := range uint64(800) {
 		for _, format := range []Format{Text, OpenMetrics} {
-			lines := someLines
+			lines := slices.Concat(someLines, longLines)
 			if format == Text {
-				lines = slices.Concat(someLines, slices.Repeat([]string{"long{a=\"" + strings.Repeat("l", 70) + "\"} 17"}, 3))
+				lines = slices.Concat(lines, slices.Repeat([]string{"long{a=\"" + strings.Repeat("l", 70) + "\"} 17"}, 3))
 			}
 			checkSequence(t, seed, format, lines, 9)
 		}
@@ -253,6 +285,8 @@ func TestLinesMatchPlain(t *testing.T) {
 func FuzzLinesMatchPlain(f *testing.F) {
 	f.Add(uint64(1), false, []byte(strings.Join(someLines, "\n")))
 	f.Add(uint64(2), true, []byte(strings.Join(someLines, "\n")))
+	f.Add(uint64(5), false, []byte(strings.Join(longLines, "\n")))
+	f.Add(uint64(6), true, []byte(strings.Join(longLines, "\n")))
 	f.Add(uint64(3), false, []byte("x{a=\"\\\"\"} 1\r\n\ny 2 3\n x 1"))
 	f.Fuzz(func(t *testing.T, seed uint64, open bool, body []byte) {
 		if len(body) > 1<<14 {

@@ -52,8 +52,8 @@ func (p *Page) Write(piece []byte) (int, error) {
 	p.hold()
 	defer p.letGo()
 	for len(piece) > 0 {
-		if p.repeat.same && len(p.rest) == 0 {
-			if piece = piece[p.whole(piece):]; len(piece) == 0 {
+		if len(p.rest) == 0 {
+			if piece = piece[p.known(piece):]; len(piece) == 0 {
 				break
 			}
 		}
@@ -76,6 +76,17 @@ func (p *Page) Write(piece []byte) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// known reads the lines at a piece's begin that need no closer look, and gives how many bytes they have.
+func (p *Page) known(piece []byte) int {
+	switch {
+	case p.repeat.same:
+		return p.whole(piece)
+	case p.holding.alone && p.holding.known == 0:
+		return 0 // the line before had to be learnt
+	}
+	return p.familiar(piece)
 }
 
 // keep remembers the begin of a line.

@@ -13,6 +13,10 @@ type constant struct{}
 func (constant) Slot(SeriesID) Slot                { return 0 }
 func (constant) Sample(Slot, float64, int64, bool) {}
 func (constant) Meta(string, Type, string, string) {}
+func (constant) Room(n int) []float64              { return make([]float64, n) }
+func (constant) Repeat(int)                        {}
+func (constant) Stamp(Slot, int64)                 {}
+func (constant) Diverge([]Slot)                    {}
 
 // Names and values that are known cost a new line no copy, of buckets neither.
 func TestLearningAllocatesLittle(t *testing.T) {
