@@ -28,6 +28,13 @@ var (
 	buckets = [][]byte{metaBucket, recordsBucket, pagedBucket}
 )
 
+// mapped is how much is mapped from the begin: where a file outgrows its map, bbolt copies all that is being written. By grown
+// the file itself grows.
+const (
+	mapped = 64 << 20
+	grown  = 256 << 10
+)
+
 // openDB opens and checks the file; a nil db comes with damage, or with an error of the file system.
 func openDB(path string) (db *bolt.DB, damage, err error) {
 	defer func() {
@@ -39,13 +46,14 @@ func openDB(path string) (db *bolt.DB, damage, err error) {
 		}
 	}()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a file that is shorter than it says
-	db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+	db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType, InitialMmapSize: mapped})
 	switch {
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err), nil
 	case err != nil:
 		return nil, nil, fmt.Errorf("open the ledger %s: %w", path, err)
 	}
+	db.AllocSize = grown
 	if err := checkDB(db); err != nil {
 		closeQuietly(db)
 		if errors.Is(err, ErrDamaged) {
