@@ -197,8 +197,8 @@ func tolerated(body []byte, ours error) bool {
 			return true
 		}
 	}
-	if strings.Contains(ours.Error(), errMeta.Error()) && bytes.Contains(body, []byte(`""`)) {
-		return true // metadata of a family without a name
+	if strings.Contains(ours.Error(), errMeta.Error()) && (bytes.Contains(body, []byte(`""`)) || !utf8.Valid(body)) {
+		return true // metadata of a family without a name, or whose name is not UTF-8
 	}
 	return quotedNewline(body)
 }

@@ -50,6 +50,9 @@ func (c *crashing) save(t *rapid.T) {
 	s := c.f.Save(c.now)
 	how := rapid.SampledFrom([]string{"saved", "saved", "saved", "failed", "unsure"}).Draw(t, "append")
 	if c.counts[how]++; how == "failed" {
+		var said Said
+		c.f.Say(&said) // a page of the time before is dropped, and another one begun
+		said.Release()
 		return
 	}
 	c.disk.append(s)

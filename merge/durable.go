@@ -29,6 +29,7 @@ type durable struct {
 	savedChange uint64
 	saves       uint64 // the number of the last Save
 	saved       uint64 // the last that is durable
+	first       *Save  // since Say: it is durable before the page
 	stored      map[string]struct{}
 	chunks      []chunk // of the dictionary, in records that are durable
 	nextChunk   uint64

@@ -13,25 +13,35 @@ import (
 const formatVersion = 1
 
 // AppendHead appends the head of what a page needs to be shown again: what it counted, and what no durable record has yet.
-// What Say gives follows it. Both are called after the Render that is to be kept, with no Commit in between.
+// What Say gives follows it. Both are called after the Render that is to be kept, with no Commit in between. What a Save gave
+// after Say is durable before the page, or there is no such page.
 func (f *Fold) AppendHead(dst []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var carried *Save
-	if f.unsaved() {
-		carried = f.save()
+	if f.first != nil && f.first.change == f.change {
+		return f.appendHead(dst, f.first.number, nil, f.appendEntries(nil, f.linesAfter(f.first.life)))
 	}
+	if f.unsaved() {
+		carried := f.save()
+		return f.appendHead(dst, f.saved, carried, nil)
+	}
+	return f.appendHead(dst, f.saved, nil, f.tailBytes())
+}
+
+// appendHead writes the head of a page that needs the records of a Save, and carries another one, or else the new lines.
+func (f *Fold) appendHead(dst []byte, needs uint64, carried *Save, tail []byte) []byte {
 	dst = append(dst, formatVersion)
-	dst = appendUint(appendUint(dst, f.saves), f.saved)
+	dst = appendUint(appendUint(dst, f.saves), needs)
 	if dst = appendBool(dst, carried != nil); carried != nil {
 		dst = appendCarried(dst, carried)
 	} else {
-		dst = appendBytes(dst, f.tailBytes())
+		dst = appendBytes(dst, tail)
 	}
 	return f.appendMarks(dst)
 }
 
 func (f *Fold) say(said *Said) {
+	f.first = nil
 	said.fold, said.text = f, slices.Grow(said.text[:0], f.saidBytes())
 	for _, inc := range f.incarnations {
 		if inc.present {

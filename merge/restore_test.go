@@ -268,6 +268,30 @@ func TestCrashOnAFullDisk(t *testing.T) {
 	wantRestored(t, d, "x_total 321", "bC")
 }
 
+// What a Save gave since Say is durable before the page, which carries only what came after it.
+func TestPageAfterSave(t *testing.T) {
+	f, d, a, b, _ := crashTest(t)
+	f.Depart(a, t0, false)
+	s := f.Save(t0)
+	d.append(s)
+	after := f.Slot(counter("y_total"))
+	alone := len(f.AppendHead(nil))
+	d.page(f)
+	if g := wantRestored(t, d, "x_total 321", "aBC"); len(g.index) != 2 || g.lines[after].series == g.nobody {
+		t.Error("the line that came after the Save is lost")
+	}
+	if _, err := Restore(NewOptions(), nil, d.newest(), t0); err == nil {
+		t.Error("the page is taken without the records")
+	}
+	d.append(f.Save(t0))
+	f.Depart(b, t0, true)
+	if both := len(f.AppendHead(nil)); both < alone+len(s.Put[a.departedKey()]) {
+		t.Errorf("a head has %d bytes, without b's departure and what was saved before %d", both, alone)
+	}
+	d.page(f)
+	wantRestored(t, d, "x_total 321", "aC")
+}
+
 // What changes while a Save is on its way is not saved by it.
 func TestChangesWhileSaving(t *testing.T) {
 	f, d, a, b, _ := crashTest(t)

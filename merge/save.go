@@ -23,7 +23,9 @@ func (f *Fold) Save(now time.Time) *Save {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.see(now)
-	return f.save()
+	s := f.save()
+	f.first = &Save{number: s.number, change: s.change, life: s.life}
+	return s
 }
 
 func (f *Fold) save() *Save {
@@ -123,6 +125,15 @@ func (f *Fold) Saved(s *Save) {
 	for _, key := range s.Delete {
 		delete(f.stored, key)
 	}
-	f.unsavedLines = slices.DeleteFunc(f.unsavedLines, func(slot Slot) bool { return f.lines[slot].life <= s.life })
-	f.tail = nil
+	f.unsavedLines, f.tail = f.linesAfter(s.life), nil
+}
+
+// linesAfter gives the unsaved lines of a later life.
+func (f *Fold) linesAfter(life uint64) (later []Slot) {
+	for _, slot := range f.unsavedLines {
+		if f.lines[slot].life > life {
+			later = append(later, slot)
+		}
+	}
+	return later
 }
