@@ -51,6 +51,7 @@ type Instance struct {
 
 	writing       chan struct{} // holds one token while the ledger is written
 	headBuffer    []byte        // of who has the token: a page's head
+	headText      []byte        // its beginning
 	said          merge.Said    // and what its workers say
 	saved         time.Time     // when the records were last; zero: never
 	saveBegun     time.Time

@@ -69,7 +69,8 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		for _, m := range in.sorted() {
 			head.Members = append(head.Members, m.record())
 		}
-		in.headBuffer = appendHead(in.headBuffer[:0], head, in.fold.AppendHead)
+		in.headText = head.json(in.headText[:0])
+		in.headBuffer = appendHead(in.headBuffer[:0], in.headText, in.fold.AppendHead)
 		k.page = in.said.AppendTo([][]byte{in.headBuffer})
 	}
 	return k

@@ -65,8 +65,11 @@ func (in *Instance) failures() *NoWorkerUpError {
 // own gives what merging would hide: the fedscrape_* families of a merged page.
 func (in *Instance) own(up int) []exposition.Filled {
 	in.ownFamilies(up)
-	p := &in.ownPage
-	sheet := exposition.NewSheet(len(p.families), 4*len(in.members))
+	p, numbers := &in.ownPage, 0
+	for _, f := range p.families {
+		numbers += len(f.Series)
+	}
+	sheet := exposition.NewSheet(len(p.families), numbers)
 	for i := range p.families {
 		p.forms[i] = sheet.Family(p.forms[i], &p.families[i])
 	}

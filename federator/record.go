@@ -124,11 +124,10 @@ func sameWorker(a, b *discovery.Worker) bool {
 		a.StartTime.Equal(b.StartTime) && maps.Equal(a.Labels, b.Labels)
 }
 
-// appendHead puts the head before the fold's part.
-func appendHead(page []byte, head *pageRecord, appendFold func([]byte) []byte) []byte {
-	b := head.json(make([]byte, 0, 256+512*len(head.Members)))
-	page = binary.AppendUvarint(page, uint64(len(b)))
-	return appendFold(append(page, b...))
+// appendHead puts the head, as JSON, before the fold's part.
+func appendHead(page, head []byte, appendFold func([]byte) []byte) []byte {
+	page = binary.AppendUvarint(page, uint64(len(head)))
+	return appendFold(append(page, head...))
 }
 
 // splitPage is the way back.

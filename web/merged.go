@@ -16,7 +16,8 @@ const instancesPath = "/api/v1/instances"
 
 // merged answers with one instance's merged page.
 func (s *Server) merged(w http.ResponseWriter, r *http.Request) {
-	job, instance := r.URL.Query().Get("job"), r.URL.Query().Get("instance")
+	query := r.URL.Query()
+	job, instance := query.Get("job"), query.Get("instance")
 	if missing := missingParams(job, instance); missing != "" {
 		refuse(w, http.StatusBadRequest, "%s missing: want /merged?job=JOB&instance=INSTANCE; known ones are at %s", missing, s.link(instancesPath))
 		return
