@@ -2,5 +2,5 @@
 
 package scraper
 
-// maxAllocs of a scrape: what the watch over the context, the exchange, the body and the response take.
-const maxAllocs = 5.0
+// maxAllocs of a scrape: what the exchange, the body and the response take.
+const maxAllocs = 3.0

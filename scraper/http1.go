@@ -29,8 +29,8 @@ func (p *plain) ask(ctx context.Context, t *target, limit deadline) (*exchange, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if c := p.idle.take(t); c != nil {
-		x, err := p.askOn(ctx, t, c, limit, text)
+	if c := p.idle.take(ctx, t); c != nil {
+		x, err := p.askOn(t, c, limit, text)
 		if err == nil || c.heard || ctx.Err() != nil || limit.passed() {
 			return x, err
 		}
@@ -39,11 +39,11 @@ func (p *plain) ask(ctx context.Context, t *target, limit deadline) (*exchange, 
 	if err != nil {
 		return nil, err
 	}
-	return p.askOn(ctx, t, c, limit, text)
+	return p.askOn(t, c, limit, text)
 }
 
-func (p *plain) askOn(ctx context.Context, t *target, c *conn, limit deadline, text []byte) (*exchange, error) {
-	x := newExchange(ctx, p, t, c, limit)
+func (p *plain) askOn(t *target, c *conn, limit deadline, text []byte) (*exchange, error) {
+	x := newExchange(p, t, c, limit)
 	if err := x.start(text); err != nil {
 		x.close()
 		return nil, err
@@ -52,13 +52,15 @@ func (p *plain) askOn(ctx context.Context, t *target, c *conn, limit deadline, t
 }
 
 func (p *plain) connect(ctx context.Context, address string, limit deadline) (*conn, error) {
-	ctx, cancel := context.WithDeadline(ctx, limit.end)
+	limited, cancel := context.WithDeadline(ctx, limit.end)
 	defer cancel()
-	c, err := p.dial(ctx, "tcp", address)
+	dialed, err := p.dial(limited, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c), nil
+	c := newConn(dialed)
+	c.watch(ctx)
+	return c, nil
 }
 
 // exchange is one request and its answer. It belongs to one goroutine.
@@ -66,8 +68,7 @@ type exchange struct {
 	owner  *plain
 	target *target
 	conn   *conn
-	stop   func() bool // ends the watch over the context
-	ended  bool        // the body was read to its end
+	ended  bool // the body was read to its end
 
 	source source
 	head   head
@@ -75,13 +76,14 @@ type exchange struct {
 	chunks chunks
 }
 
-// newExchange makes the scrape's end the connection's: nothing that is read or written waits longer.
-func newExchange(ctx context.Context, p *plain, t *target, c *conn, limit deadline) *exchange {
+// newExchange makes the scrape's end the connection's: nothing that is read or written waits longer. The connection watches
+// over the context.
+func newExchange(p *plain, t *target, c *conn, limit deadline) *exchange {
 	x := &exchange{owner: p, target: t, conn: c}
 	c.heard = false
 	_ = c.SetDeadline(limit.end) // where it cannot be set, reading fails as well
-	if ctx.Done() != nil {
-		x.stop = context.AfterFunc(ctx, c.interrupt)
+	if c.interrupted() {
+		c.interrupt() // again: it may have been before the deadline was set
 	}
 	x.source.open(c)
 	return x
@@ -139,10 +141,7 @@ func (x *exchange) readTold(p []byte) (int, error) {
 
 // close ends the exchange. The connection is kept where the answer was read to its end and nothing came after it.
 func (x *exchange) close() {
-	kept := x.ended && !x.head.close && x.source.empty()
-	if x.stop != nil && !x.stop() {
-		kept = false // the watch may be about to interrupt it
-	}
+	kept := x.ended && !x.head.close && x.source.empty() && !x.conn.interrupted()
 	x.source.close()
 	x.ended = true
 	if !kept {

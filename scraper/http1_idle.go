@@ -1,6 +1,7 @@
 package scraper
 
 import (
+	"context"
 	"net"
 	"sync"
 	"syscall"
@@ -18,7 +19,9 @@ type conn struct {
 	// contentType and worker are those of the last answer.
 	contentType, worker string
 
-	interrupt func()          // ends what is read or written, and whatever will be
+	interrupt func()          // ends what is read or written
+	watched   <-chan struct{} // when it is closed, the connection is interrupted; nil: never
+	unwatch   func() bool     // ends that; false: too late
 	raw       syscall.RawConn // nil where there is no file descriptor
 	peek      func(fd uintptr)
 	still     bool // what peek found
@@ -32,6 +35,41 @@ func newConn(c net.Conn) *conn {
 		kept.raw, _ = s.SyscallConn() // without it the next question finds out
 	}
 	return kept
+}
+
+// watch lets the end of the context interrupt the connection, be it asked or idle, until it is closed or asked in another
+// context. Round after round has the same one, and a watch of its own each time costs as much as to read some hundred lines.
+// False: it may be interrupted any moment, by the end of the last one.
+func (c *conn) watch(ctx context.Context) bool {
+	done := ctx.Done()
+	if done == c.watched {
+		return true
+	}
+	if c.watched != nil && !c.unwatch() {
+		return false
+	}
+	if c.watched = done; done != nil {
+		c.unwatch = context.AfterFunc(ctx, c.interrupt)
+	}
+	return true
+}
+
+// interrupted tells whether the watched context has ended.
+func (c *conn) interrupted() bool {
+	select {
+	case <-c.watched:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the watch too.
+func (c *conn) Close() error {
+	if c.watched != nil {
+		c.unwatch()
+	}
+	return c.Conn.Close()
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -84,13 +122,13 @@ func (p *pool) add(t *target) *target {
 	return t
 }
 
-// take gives the target's connection, if it is there and good.
-func (p *pool) take(t *target) *conn {
+// take gives the target's connection, if it is there and good, to be asked in the context.
+func (p *pool) take(ctx context.Context, t *target) *conn {
 	p.mu.Lock()
 	c := t.idle
 	t.idle = nil
 	p.mu.Unlock()
-	if c == nil || c.quiet() {
+	if c == nil || c.quiet() && c.watch(ctx) {
 		return c
 	}
 	_ = c.Close()
