@@ -40,26 +40,29 @@ func (m *Metric) Same(other *Metric) bool {
 
 // Apply gives a series' labels after the rules; the name is the label __name__. It works in place, and gives the labels in
 // no order. It is false where the series is dropped: by a rule, or because what is left has no name or labels that no page
-// can carry.
+// can carry. Those that it is given a page can carry: only what a rule has set is looked at.
 func (m *Metric) Apply(lset []labels.Label) ([]labels.Label, bool) {
 	lset = slices.DeleteFunc(lset, func(l labels.Label) bool { return l.Value == "" })
 	process := m.library
 	if m.known {
 		process = m.process
 	}
-	lset, keep := process(lset)
+	lset, changed, keep := process(lset)
+	if !changed {
+		return lset, keep && get(lset, model.MetricNameLabel) != ""
+	}
 	return lset, keep && valid(lset)
 }
 
 // library is Prometheus' own way, which costs several allocations and a regular expression a rule.
-func (m *Metric) library(lset []labels.Label) ([]labels.Label, bool) {
+func (m *Metric) library(lset []labels.Label) (out []labels.Label, changed, keep bool) {
 	builder := labels.NewBuilder(labels.New(lset...))
 	if !promrelabel.ProcessBuilder(builder, m.rules...) {
-		return lset, false
+		return lset, true, false
 	}
 	lset = lset[:0]
 	builder.Range(func(l labels.Label) { lset = append(lset, l) })
-	return lset, true
+	return lset, true, true
 }
 
 func valid(lset []labels.Label) (named bool) {
@@ -77,8 +80,8 @@ func foreign(rule *promrelabel.Config) bool {
 	return rule.Action == promrelabel.LabelMap || rule.Action == promrelabel.HashMod
 }
 
-// process applies the rules one after another.
-func (m *Metric) process(lset []labels.Label) ([]labels.Label, bool) {
+// process applies the rules one after another. changed tells whether one has set a label.
+func (m *Metric) process(lset []labels.Label) (out []labels.Label, changed, keep bool) {
 	known := m.memos.Get().(*memos)
 	defer m.memos.Put(known)
 	for i, rule := range m.rules {
@@ -91,19 +94,19 @@ func (m *Metric) process(lset []labels.Label) ([]labels.Label, bool) {
 		case promrelabel.DropEqual, promrelabel.KeepEqual:
 			equal := string(known.source(rule, lset)) == get(lset, rule.TargetLabel)
 			if equal == (rule.Action == promrelabel.DropEqual) {
-				return lset, false
+				return lset, changed, false
 			}
 		case promrelabel.Drop, promrelabel.Keep:
 			if known.outcome(i, rule, known.source(rule, lset)).matches == (rule.Action == promrelabel.Drop) {
-				return lset, false
+				return lset, changed, false
 			}
 		default:
 			if o := known.outcome(i, rule, known.source(rule, lset)); o.matches {
-				lset = set(lset, o.label)
+				lset, changed = set(lset, o.label), true
 			}
 		}
 	}
-	return lset, true
+	return lset, changed, true
 }
 
 func get(lset []labels.Label, name string) string {
