@@ -191,7 +191,7 @@ func (c *commit) note(counter *int, slot Slot) {
 func (c *commit) good(slot Slot, v float64, at int) (float64, bool) {
 	had := c.previousMark[slot] == c.generation
 	switch {
-	case c.fallIsReset(slot) && (math.IsNaN(v) || v < 0 || math.IsInf(v, 0)):
+	case !(v >= 0 && v <= math.MaxFloat64) && c.fallIsReset(slot):
 		c.note(&c.report.BadValues, slot)
 		if had {
 			c.refused = append(c.refused, int32(at))
@@ -386,9 +386,11 @@ func (c *commit) learnVariants() {
 			c.known[target], c.layout = true, false // it may be in another family's way
 		}
 		c.lines[slot].series.pending = false
-		if raw, ok := c.st.untyped[slot]; ok {
-			slot = raw
-			c.lines[slot].series.pending = false
+		if len(c.st.untyped) > 0 {
+			if raw, ok := c.st.untyped[slot]; ok {
+				slot = raw
+				c.lines[slot].series.pending = false
+			}
 		}
 		if v := c.lines[slot].variant; v != last {
 			c.inc.variants[v], last = struct{}{}, v

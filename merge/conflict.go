@@ -13,6 +13,9 @@ const hintFamily = "fedscrape_gauge_mode"
 
 // hintsOf reads what a page says of gauge modes.
 func (f *Fold) hintsOf(slots []Slot, values []float64) (hints map[string]Mode) {
+	if f.families[hintFamily] == nil {
+		return nil
+	}
 	for i, slot := range slots {
 		l := &f.lines[slot]
 		if l.variant.family.name != hintFamily || values[i] != 1 {
