@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"slices"
 	"time"
+	"unsafe"
 )
 
 // What is saved is made of varints, floats of eight bytes, and strings with their length before them.
@@ -33,12 +33,21 @@ func appendBool(dst []byte, v bool) []byte {
 	return append(dst, 0)
 }
 
+// littleEndian tells whether numbers are in memory as pages have them.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// bytesOf gives the memory of numbers.
+func bytesOf(values []float64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 8*len(values))
+}
+
 // appendFloats is the bulk of a page.
 func appendFloats(dst []byte, values []float64) []byte {
-	at := len(dst)
-	dst = slices.Grow(dst, 8*len(values))[:at+8*len(values)]
-	for out := dst[at:]; len(values) > 0 && len(out) >= 8; out, values = out[8:], values[1:] {
-		binary.LittleEndian.PutUint64(out, math.Float64bits(values[0]))
+	if littleEndian {
+		return append(dst, bytesOf(values)...)
+	}
+	for _, v := range values {
+		dst = appendFloat(dst, v)
 	}
 	return dst
 }

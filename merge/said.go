@@ -1,7 +1,5 @@
 package merge
 
-import "encoding/binary"
-
 // Said is what the present incarnations say, for a page of the ledger. Many numbers are not copied: they stay where they are,
 // and nobody changes them before Release. It may be used again.
 type Said struct {
@@ -20,9 +18,6 @@ type saidNumbers struct {
 
 // manyNumbers is from how many on a copy costs more than a write of their own.
 const manyNumbers = 4096
-
-// littleEndian tells whether numbers are in memory as pages have them.
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // add adds numbers that have a lease.
 func (s *Said) add(values []float64, l **lease) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"slices"
-	"unsafe"
 )
 
 // Snapshot is a page of the past, to hold others against. It must not be used with another fold.
@@ -191,11 +190,6 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 
 // sameBits tells whether the numbers are the same bit by bit, which is a quarter of the work of comparing them.
 func sameBits(a, b []float64) bool { return bytes.Equal(bytesOf(a), bytesOf(b)) }
-
-// bytesOf gives the memory of numbers.
-func bytesOf(values []float64) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 8*len(values))
-}
 
 func (g *Gap) step(by float64) {
 	switch {
