@@ -99,7 +99,7 @@ func (f *Fold) inOrder() []*family {
 
 // accumulate adds up every line of every incarnation that counts.
 func (f *Fold) accumulate(now time.Time) {
-	f.total = append(f.total[:0], f.kept...)
+	f.beginTotal()
 	f.betweenNow = append(f.betweenNow[:0], f.between...)
 	f.resetStarts()
 	f.has = zeroed(f.has, len(f.lines))
@@ -112,6 +112,21 @@ func (f *Fold) accumulate(now time.Time) {
 		}
 	}
 	f.addFolded(now)
+}
+
+// beginTotal gives what is added up already.
+func (f *Fold) beginTotal() {
+	if !f.arrivedHolds() {
+		f.dropArrived()
+		f.total = append(f.total[:0], f.kept...)
+		return
+	}
+	f.total = append(f.total[:0], f.arrived.sums...)
+	for slot, v := range f.kept {
+		if !v.isZero() {
+			f.total[slot].addSum(v)
+		}
+	}
 }
 
 func (f *Fold) addPresent(inc *Incarnation) {

@@ -62,8 +62,9 @@ type Fold struct {
 
 	exemplars []*exemplar // by slot, as far as some were ever seen
 
-	total      []sum     // by slot: scratch of Render, as kept
-	betweenNow []sum     // the same of buckets between neighbouring bounds
+	total      []sum // by slot: scratch of Render, as kept
+	betweenNow []sum // the same of buckets between neighbouring bounds
+	arrived    arrived
 	startMin   []float64 // by slot of a start time: the earliest
 	startCount []int32
 	has        []bool // by slot: some incarnation that counts here has the line

@@ -51,6 +51,7 @@ type Incarnation struct {
 	order    *order  // that slots come from; nil where they were changed since
 	offsetAt []int32 // by line: one more than where its offset is; 0: not looked up yet
 	lease    *lease  // of last
+	arrived  uint64  // the round of the fold's arrived that has last
 }
 
 // meta is what a page says of a family; one copy is shared by the workers that say the same.

@@ -32,6 +32,7 @@ func (f *Fold) commitQuick(st *Stage, now time.Time) (Report, bool) {
 	f.rankRepeated(inc, o, st.values, now)
 	inc.duplicates, inc.badValues, inc.firstBad = o.duplicates, 0, o.first
 	f.replaceLast(inc, st, falls > 0)
+	f.addArrived(inc, o)
 	return report, true
 }
 
@@ -215,6 +216,7 @@ func (c *carrier) add(i int32, v float64, to []sum) {
 // that somebody got them.
 func (f *Fold) replaceLast(inc *Incarnation, st *Stage, handed bool) {
 	f.turns++
+	f.leaveArrived(inc)
 	old, l := inc.last, inc.lease
 	inc.last, inc.lease = st.values, st.lease
 	if st.values, st.lease = nil, nil; !handed {
@@ -243,12 +245,8 @@ func (f *Fold) buffer(n int) []float64 {
 
 // addRepeated adds up the lines whose order was derived.
 func (f *Fold) addRepeated(inc *Incarnation, o *order) {
-	all := f.total
-	for _, r := range o.sums {
-		slots, last := inc.slots[r.begin:r.end], inc.last[r.begin:r.end]
-		for i, slot := range slots {
-			all[slot].add(last[i])
-		}
+	if inc.arrived != f.arrived.round {
+		addSums(f.total, inc, o)
 	}
 	f.addGauges(inc, o)
 	for _, i := range o.others {

@@ -79,6 +79,7 @@ func checkPlans(f *Fold) {
 	for _, fam := range f.families {
 		fam.plannedFor = 0
 	}
+	f.dropArrived()
 	if all := fmt.Sprintf("%+v", f.Families(f.asOf)); planned != all {
 		panic(fmt.Sprintf("by plan %s, without %s", planned, all))
 	}

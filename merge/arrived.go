@@ -1,0 +1,55 @@
+package merge
+
+// arrived is what pages say that have come since the last page was made: added up one by one, while they are in the processor's
+// caches, so that a page is made sooner after the last of them. Each round's begin with nothing: it does not drift.
+type arrived struct {
+	sums  []sum  // by slot, of lines that are added up as they are; empty where it does not hold
+	pages int    // how many
+	round uint64 // of those incarnations whose page it has
+	shape uint64 // of the fold
+}
+
+// addArrived adds an incarnation's last page, of which the fold knows what each line is.
+func (f *Fold) addArrived(inc *Incarnation, o *order) {
+	a := &f.arrived
+	if len(a.sums) != len(f.lines) || a.shape != f.shape {
+		f.dropArrived()
+		a.sums, a.shape = zeroed(a.sums, len(f.lines)), f.shape
+	}
+	a.pages++
+	inc.arrived = a.round
+	addSums(a.sums, inc, o)
+}
+
+// dropArrived begins anew.
+func (f *Fold) dropArrived() {
+	f.arrived = arrived{sums: f.arrived.sums[:0], round: f.arrived.round + 1}
+}
+
+// leaveArrived is called before an incarnation's last page is another one.
+func (f *Fold) leaveArrived(inc *Incarnation) {
+	if inc.arrived == f.arrived.round {
+		f.dropArrived()
+	}
+}
+
+// arrivedHolds tells whether all of it is what present incarnations say.
+func (f *Fold) arrivedHolds() bool {
+	a, pages := &f.arrived, 0
+	for _, inc := range f.incarnations {
+		if inc.present && inc.arrived == a.round {
+			pages++
+		}
+	}
+	return pages == a.pages && len(a.sums) == len(f.lines) && a.shape == f.shape
+}
+
+// addSums adds up the lines that are added up as they are.
+func addSums(to []sum, inc *Incarnation, o *order) {
+	for _, r := range o.sums {
+		slots, last := inc.slots[r.begin:r.end], inc.last[r.begin:r.end]
+		for i, slot := range slots {
+			to[slot].add(last[i])
+		}
+	}
+}
