@@ -49,7 +49,9 @@ func addSums(to []sum, inc *Incarnation, o *order) {
 	for _, r := range o.sums {
 		slots, last := inc.slots[r.begin:r.end], inc.last[r.begin:r.end]
 		for i, slot := range slots {
-			to[slot].add(last[i])
+			if s := &to[slot]; !s.addWhole(last[i]) {
+				s.add(last[i])
+			}
 		}
 	}
 }

@@ -204,10 +204,7 @@ func (c *carrier) add(i int32, v float64, to []sum) {
 	if int(slot) >= len(to) {
 		return
 	}
-	s := &to[slot]
-	if t, exact := addExact(s.hi, v); exact && s.lo == 0 {
-		s.hi = t
-	} else {
+	if s := &to[slot]; !s.addWhole(v) {
 		s.add(v)
 	}
 }

@@ -174,10 +174,9 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 			continue
 		}
 		for i, v := range values {
-			if v == had[i] {
-				continue
-			}
-			if g.step(v - had[i]); g.Fell {
+			if by := v - had[i]; by >= 0 {
+				g.Rise += by
+			} else if g.step(by); g.Fell {
 				return g, true
 			}
 		}

@@ -19,11 +19,21 @@ func (s *sum) add(v float64) {
 	s.lo = e - (s.hi - t)
 }
 
-// addExact adds two numbers, and tells whether the result is their sum without a rest, as it is of whole ones.
-func addExact(a, b float64) (float64, bool) {
-	t := a + b
-	c := t - a
-	return t, (a-(t-c))+(b-c) == 0 // NaN where t is infinite
+// addExact adds two numbers, and tells whether the result is their sum without a rest, as it is of whole ones: then what
+// either added can be taken away again. Of the greater one that difference is exact, so that a rest shows in it.
+func addExact(a, b float64) (t float64, exact bool) {
+	t = a + b
+	return t, t-a == b && t-b == a // false where t is not finite
+}
+
+// addWhole adds where nothing is left over, which is a third of the work; else it does nothing, and add is to be called.
+func (s *sum) addWhole(v float64) bool {
+	t, exact := addExact(s.hi, v)
+	if !exact || s.lo != 0 {
+		return false
+	}
+	s.hi = t
+	return true
 }
 
 func (s *sum) addSum(o sum) {
