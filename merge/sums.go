@@ -101,11 +101,11 @@ func (t *sums) say(said *Said) {
 	said.text = append(said.text, t.encoded...)
 	said.add(t.highs, &t.lease)
 	left := 0
-	t.rests.each(func(_ int, low float64) {
+	for _, low := range t.rests.lows {
 		if low != 0 {
 			left++
 		}
-	})
+	}
 	said.text = appendUint(said.text, left)
 	t.rests.each(func(place int, low float64) {
 		if low != 0 {
