@@ -119,6 +119,9 @@ func (f *Fold) GapFrom(st *Stage, inc *Incarnation) Gap {
 
 func (f *Fold) gapOnce(st *Stage, from *Snapshot) Gap {
 	f.decideLayout()
+	if st.gapAt != f.turns {
+		st.risen = nil // that memory may be another page's by now
+	}
 	if !from.is(st.gapFrom) || st.gapAt != f.turns {
 		st.gap, st.gapFrom, st.gapAt = f.gap(st, from), from, f.turns
 	}

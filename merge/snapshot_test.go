@@ -125,7 +125,8 @@ func TestRisenPageIsLookedAt(t *testing.T) {
 			t.Errorf("%d bad values of %v", got, bad)
 		}
 	}
-	for pages := range 6 {
+	for i := range 12 {
+		pages, again := i/2, i%2 == 1
 		f := New(NewOptions())
 		a := add(f, "a")
 		for v := 1.0; v < 4; v++ {
@@ -137,6 +138,9 @@ func TestRisenPageIsLookedAt(t *testing.T) {
 		}
 		for range pages { // whose memory takes turns
 			page(f, a, t0, x("1", 200), x("2", 200))
+		}
+		if again {
+			f.GapFrom(st, a)
 		}
 		if got, want := f.Commit(st, t0).Falls, 2*min(pages, 1); got != want {
 			t.Errorf("after %d pages %d falls, want %d", pages, got, want)
