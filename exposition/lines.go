@@ -42,7 +42,7 @@ type repeat struct {
 	last     *Lines   // nil: nothing is expected
 	entries  []entry  // of last
 	next     int      // the one expected now
-	known    []known  // of the table, when the page began: a table that starts anew meanwhile changes nothing
+	known    []known  // of the table, when the page began or was last familiar: a table that starts anew meanwhile changes nothing
 	families []string
 	same     bool // all lines so far are the expected ones, and only their values were handed on
 

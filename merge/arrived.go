@@ -1,7 +1,7 @@
 package merge
 
 // arrived is what pages say that have come since the last page was made: added up one by one, while they are in the processor's
-// caches, so that a page is made sooner after the last of them. Each round's begin with nothing: it does not drift.
+// caches, so that a page is made sooner after the last of them. Each round begins with nothing: it does not drift.
 type arrived struct {
 	sums  []sum  // by slot, of lines that are added up as they are; empty where it does not hold
 	pages int    // how many
