@@ -25,6 +25,7 @@ func (f *Fold) commitQuick(st *Stage, now time.Time) (Report, bool) {
 	}
 	report := Report{Falls: falls, Duplicates: o.duplicates, First: o.first}
 	if falls > 0 {
+		inc.offset.own()
 		inc.offset.grow(min(falls, len(inc.slots)-len(inc.offset.slots)))
 		report.Resets = f.carry(inc, o, st.values)
 		report.Before = f.handOver(inc)
@@ -123,12 +124,11 @@ type carrier struct {
 	kept, between []sum
 }
 
-// carry gives how many series begin anew with the values.
+// carry gives how many series begin anew with the values. The offset's numbers are its own.
 func (f *Fold) carry(inc *Incarnation, o *order, values []float64) (resets int) {
 	if inc.offsetAt == nil {
 		inc.offsetAt = make([]int32, len(inc.slots))
 	}
-	inc.offset.own()
 	c := carrier{Incarnation: inc, o: o, values: values}
 	if f.held {
 		c.kept, c.between = f.kept, f.between
