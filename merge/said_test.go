@@ -25,7 +25,7 @@ func TestSaidStays(t *testing.T) {
 	}
 	parts := said.AppendTo(nil)
 	before := bytes.Join(parts, nil)
-	for _, v := range []float64{0.8, 0.2, 0.9, 0.1} {
+	for _, v := range []float64{9, 2, 0.8, 0.2, 0.9, 0.1} { // whole numbers are added in another way
 		set(v)
 	}
 	f.zero([]*series{f.lines[a.slots[7]].series})
