@@ -131,14 +131,19 @@ func (p *Page) whole(piece []byte) int {
 			}
 			taken--
 		} else if k.slot >= 0 {
-			r.values[r.filled] = v
-			r.filled++
+			r.push(v)
 		}
 		at += n + 1 + taken
 	}
 	r.next += i
 	p.line += i
 	return at
+}
+
+// push writes the next value. There is room for those of all expected lines.
+func (r *repeat) push(v float64) {
+	r.values[r.filled] = v
+	r.filled++
 }
 
 // handOn gives the sink what is written in its memory.
@@ -199,11 +204,9 @@ func (p *Page) repeatSample(k *known, rest []byte) bool {
 		return false // read in full it gives the right error, or is a series that begins with this one's text
 	}
 	if k.slot >= 0 {
-		r := &p.repeat
-		r.values[r.filled] = value
-		r.filled++
+		p.repeat.push(value)
 		if stamped {
-			r.sink.Stamp(k.slot, timestamp)
+			p.repeat.sink.Stamp(k.slot, timestamp)
 		}
 		p.giveExemplar()
 	}

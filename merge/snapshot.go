@@ -190,7 +190,7 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 	return g, true
 }
 
-// sameBits tells whether the numbers are the same bit by bit, which is a quarter of the work of comparing them.
+// sameBits tells whether the numbers are the same bit by bit: their bytes are compared many at a time.
 func sameBits(a, b []float64) bool { return bytes.Equal(bytesOf(a), bytesOf(b)) }
 
 func (g *Gap) step(by float64) {
