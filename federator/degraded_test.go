@@ -58,6 +58,10 @@ func (s *sick) WritePage(key string, page ...[]byte) error {
 	return s.Ledger.WritePage(key, page...)
 }
 
+func (s *sick) WriteAhead(key string, last ...[]byte) ledger.UnfinishedPage {
+	return ledger.WholePage(func(page ...[]byte) error { return s.WritePage(key, page...) }, last...)
+}
+
 // inSickWorld has two workers and a ledger that the test can make ill.
 func inSickWorld(t *testing.T, test func(w *world, s *sick)) {
 	inWorld(t, nil, func(w *world) {

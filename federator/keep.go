@@ -27,7 +27,7 @@ type keeping struct {
 	ids   map[string][]byte
 	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
 	departed map[string]json.RawMessage
-	page     [][]byte // in the instance's buffers, as long as this has the turn; nil: none
+	head     []byte // of the page, in the instance's buffer, as long as this has the turn
 }
 
 // turn waits until an earlier write of the instance has ended, so that an older state never follows a newer one. It
@@ -58,7 +58,7 @@ func (in *Instance) turn() bool {
 }
 
 // collect gathers what a page that was rendered now shows: first of all what departed. With a page, what its workers say is
-// in its buffer already.
+// on its way to the ledger already.
 func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 	k := &keeping{}
 	if in.saved.IsZero() || in.fold.Unsaved() || len(in.folded.unsaved) > 0 {
@@ -71,7 +71,7 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		}
 		in.headText = head.json(in.headText[:0])
 		in.headBuffer = appendHead(in.headBuffer[:0], in.headText, in.fold.AppendHead)
-		k.page = in.said.AppendTo([][]byte{in.headBuffer})
+		k.head = in.headBuffer
 	}
 	return k
 }
@@ -138,43 +138,18 @@ func (in *Instance) collectDeparted(k *keeping, put func(string, []byte)) {
 
 func memberKey(inc *merge.Incarnation) string { return fmt.Sprintf("%s%d", memberPrefix, inc.UID()) }
 
-// keep writes, and waits for it for keepTimeout. The turn is given back when the write has ended.
-func (in *Instance) keep(k *keeping) {
-	done := make(chan struct{})
-	if !in.federator.spawn(func() {
-		defer func() { <-in.writing; close(done) }()
-		in.write(k)
-		in.said.Release()
-	}) {
-		<-in.writing
-		return
-	}
+// keep has a write go on with what is gathered, and waits for it for keepTimeout.
+func (in *Instance) keep(w *write, k *keeping) {
+	w.rest <- k
 	timer := time.NewTimer(keepTimeout)
 	defer timer.Stop()
 	select {
-	case <-done:
+	case <-w.done:
 	case <-timer.C:
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		in.noteLedger("page", errSlowLedger)
 	}
-}
-
-// write does the writing: records first, as the page that shows them must not come before them.
-func (in *Instance) write(k *keeping) {
-	begun := time.Now()
-	op, err := "append", in.append(k)
-	if err == nil && k.page != nil {
-		if err = in.federator.ledger.WritePage(in.key.prefix(), k.page...); err == nil {
-			in.fold.Paged()
-		} else {
-			op = "page"
-		}
-	}
-	in.federator.metrics.ledgerWrites.Observe(time.Since(begun).Seconds())
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.noteLedger(op, err)
 }
 
 func (in *Instance) append(k *keeping) error {
@@ -227,8 +202,9 @@ func (in *Instance) saveBeside() {
 		in.mu.Lock()
 		k := &keeping{}
 		in.collectRecords(k, time.Now())
+		w := in.beginWrite(false)
 		in.mu.Unlock()
-		in.keep(k)
+		in.keep(w, k)
 	})
 }
 
@@ -238,10 +214,12 @@ func (in *Instance) keepNow(withPage bool) {
 		return
 	}
 	in.mu.Lock()
+	w := in.beginWrite(withPage)
 	if withPage {
 		in.fold.Say(&in.said)
+		w.said()
 	}
 	k := in.collect(withPage, time.Now())
 	in.mu.Unlock()
-	in.keep(k)
+	in.keep(w, k)
 }

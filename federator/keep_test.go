@@ -131,6 +131,10 @@ func (l *ill) WritePage(key string, page ...[]byte) error {
 	return l.Ledger.WritePage(key, page...)
 }
 
+func (l *ill) WriteAhead(key string, last ...[]byte) ledger.UnfinishedPage {
+	return ledger.WholePage(func(page ...[]byte) error { return l.WritePage(key, page...) }, last...)
+}
+
 // TestLedgerThatTakesAPart says so, which part it was, and that it works again; what it did not take it gets later.
 func TestLedgerThatTakesAPart(t *testing.T) {
 	for _, op := range []string{"append", "page"} {

@@ -9,8 +9,8 @@ import (
 	"github.com/fedscrape/fedscrape/merge"
 )
 
-// render gives the page as of now, or a *NoWorkerUpError. Where it is to be kept, what the workers say is in the buffer.
-func (in *Instance) render(now time.Time, keeps bool) (*Page, error) {
+// render gives the page as of now, or a *NoWorkerUpError. Where it is to be kept, w gets what the workers say; else it is nil.
+func (in *Instance) render(now time.Time, w *write) (*Page, error) {
 	up := 0
 	for _, m := range in.members {
 		if m.state == stateUp {
@@ -18,12 +18,13 @@ func (in *Instance) render(now time.Time, keeps bool) (*Page, error) {
 		}
 	}
 	if up == 0 && !in.job.ServeEmpty {
-		if keeps {
+		if w != nil {
 			in.fold.Say(&in.said)
+			w.said()
 		}
 		return nil, in.failures()
 	}
-	return &Page{Families: together(in.merged(now, keeps), in.own(up)), Time: now}, nil
+	return &Page{Families: together(in.merged(now, w), in.own(up)), Time: now}, nil
 }
 
 // together puts the own families in their places among the merged ones. Both are sorted by name.
@@ -43,11 +44,11 @@ func place(families []exposition.Filled, name string) int {
 	return at
 }
 
-func (in *Instance) merged(now time.Time, keeps bool) (families []exposition.Filled) {
-	if !keeps {
+func (in *Instance) merged(now time.Time, w *write) (families []exposition.Filled) {
+	if w == nil {
 		return in.fold.Render(now)
 	}
-	return in.fold.RenderAndSay(now, &in.said)
+	return in.fold.RenderAndSay(now, &in.said, w.said)
 }
 
 func (in *Instance) failures() *NoWorkerUpError {

@@ -86,14 +86,18 @@ func (in *Instance) show(keeps bool, prepared func(*Page)) (*Page, error) {
 	now := time.Now()
 	in.giveUp()
 	in.settle(now)
-	page, err := in.render(now, keeps)
+	var w *write
+	if keeps {
+		w = in.beginWrite(true)
+	}
+	page, err := in.render(now, w)
 	if keeps {
 		k := in.collect(true, now)
 		if page != nil && in.degraded == nil {
 			prepared(page)
 		}
 		in.mu.Unlock()
-		in.keep(k)
+		in.keep(w, k)
 		in.mu.Lock()
 	}
 	defer in.mu.Unlock()

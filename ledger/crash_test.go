@@ -63,6 +63,8 @@ func writeStates(d *Disk) error {
 			}
 			fmt.Println("aside")
 		}
+		first, last := pageOf(i)[:100*i], pageOf(i)[100*i:]
+		page := d.WriteAhead("k", last)
 		var b Batch
 		for _, key := range []string{"a", "b", "c"} {
 			b.Put(key, fmt.Appendf(nil, "%d", i))
@@ -71,7 +73,7 @@ func writeStates(d *Disk) error {
 			return err
 		}
 		fmt.Printf("records %d\n", i)
-		if err := d.WritePage("k", pageOf(i)); err != nil {
+		if err := page.Finish(first); err != nil {
 			return err
 		}
 		fmt.Printf("page %d\n", i)

@@ -2,14 +2,15 @@ package ledger
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 )
 
 // files are the files of the pages. They are an interface so that a test can cut the power.
 type files interface {
-	// write writes a page from the begin of a file, which it makes where it is missing, and ends the file there if cut is set.
-	write(name string, page pageFile, cut bool) error
+	// open opens a file to be written, which it makes where it is missing.
+	open(name string) (file, error)
 	read(name string) ([]byte, error)
 	sync(name string) error
 	syncDir() error // the names
@@ -17,43 +18,20 @@ type files interface {
 	remove(name string) (size int64, err error)
 }
 
+// file is one of them.
+type file interface {
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+}
+
 // dirFiles are files in a directory. They do not stay open: a thousand instances have four thousand.
 type dirFiles string
 
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }
 
-func (d dirFiles) write(name string, page pageFile, cut bool) error {
-	file, err := os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	step("page.begin")
-	err = writeInSteps(file, page)
-	if err == nil && cut {
-		err = file.Truncate(int64(page.size()))
-	}
-	err = errors.Join(err, file.Close())
-	step("page.done")
-	return err
-}
-
-// writeInSteps writes one piece after another, and stops in the middle for the test that dies there.
-func writeInSteps(file *os.File, page pageFile) error {
-	tear, at := tearAt(page.size()), 0
-	for part := range page.parts() {
-		if cut := tear - at; cut >= 0 && cut < len(part) {
-			if _, err := file.Write(part[:cut]); err != nil {
-				return err
-			}
-			step("page.torn")
-			part, at = part[cut:], tear
-		}
-		if _, err := file.Write(part); err != nil {
-			return err
-		}
-		at += len(part)
-	}
-	return nil
+func (d dirFiles) open(name string) (file, error) {
+	return os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
 }
 
 // tearAt is where a write is torn in two.

@@ -63,6 +63,11 @@ func (m *Memory) WritePage(key string, page ...[]byte) error {
 	return nil
 }
 
+// WriteAhead implements Ledger.
+func (m *Memory) WriteAhead(key string, last ...[]byte) UnfinishedPage {
+	return WholePage(func(page ...[]byte) error { return m.WritePage(key, page...) }, last...)
+}
+
 // LoadPage implements Ledger. There is one version of a page: nothing here is torn.
 func (m *Memory) LoadPage(key string, f func(page []byte) bool) error {
 	m.mu.RLock()

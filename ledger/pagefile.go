@@ -5,13 +5,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"iter"
 	"slices"
 )
 
+// A page in its file: the head, which is magic, checksum, lengths and numbers; the key; the page's last part, and its first
+// part. The last part is written when the first is perhaps not known yet, and head and key at the end: until then there is no
+// page. The checksum is that of all that comes after it, from the last part on and around to the key.
 const (
-	pageMagic = "fscpage\x01" // the last byte is the format version
-	pageHead  = len(pageMagic) + 4 + 8 + 8 + 8
+	pageMagic = "fscpage\x02" // the last byte is the format version
+	pageHead  = len(pageMagic) + crc32.Size + 4 + 8 + 8 + 8 + 8
+	sumAt     = len(pageMagic)
+	summedAt  = sumAt + crc32.Size
 )
 
 // version is one slot's page.
@@ -23,44 +27,71 @@ type version struct {
 	page     []byte
 }
 
-// pageFile is a page as it is in its file: magic, lengths, numbers and key; the page; the checksum of both.
+// pageFile is a file on its way.
 type pageFile struct {
-	head []byte
-	page [][]byte
+	file file
+	key  string
+	at   int64  // the end of what is written
+	last int    // bytes of the page's last part
+	sum  uint32 // of what is written
 }
 
-func newPageFile(key string, v version, page [][]byte) pageFile {
-	dst := make([]byte, 0, pageHead+len(key))
-	dst = append(dst, pageMagic...)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(key))) //nolint:gosec // keys are short
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(sizeOf(page)))
-	dst = binary.LittleEndian.AppendUint64(dst, v.seq)
-	dst = binary.LittleEndian.AppendUint64(dst, v.appended)
-	return pageFile{append(dst, key...), page}
+// begin writes the last part.
+func (f *pageFile) begin(last [][]byte) error {
+	f.at, f.last = int64(pageHead+len(f.key)), sizeOf(last)
+	return f.write(last, tearAt(f.last))
 }
 
-func (f pageFile) size() int { return len(f.head) + sizeOf(f.page) + crc32.Size }
+// end writes the first part, and then all that makes it a page.
+func (f *pageFile) end(v version, first [][]byte) error {
+	if err := f.write(first, -1); err != nil {
+		return err
+	}
+	step("page.headless")
+	_, err := f.file.WriteAt(f.head(v, sizeOf(first)), 0)
+	return err
+}
+
+func (f *pageFile) head(v version, first int) []byte {
+	dst := make([]byte, summedAt, pageHead+len(f.key))
+	copy(dst, pageMagic)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(f.key)))                //nolint:gosec // keys are short
+	for _, n := range []uint64{uint64(f.last), uint64(first), v.seq, v.appended} { //nolint:gosec // not negative
+		dst = binary.LittleEndian.AppendUint64(dst, n)
+	}
+	dst = append(dst, f.key...)
+	binary.LittleEndian.PutUint32(dst[sumAt:], crc32.Update(f.sum, castagnoli, dst[summedAt:]))
+	return dst
+}
 
 // atOnce is how much is read for the checksum before it is written: it is in the processor's cache still.
 const atOnce = 128 << 10
 
-// parts gives what is to be written, piece by piece.
-func (f pageFile) parts() iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		sum := crc32.Checksum(f.head, castagnoli)
-		if !yield(f.head) {
-			return
-		}
-		for _, part := range f.page {
-			for piece := range slices.Chunk(part, atOnce) {
-				sum = crc32.Update(sum, castagnoli, piece)
-				if !yield(piece) {
-					return
+// write writes parts one after another, and stops after tear bytes for the test that dies there.
+func (f *pageFile) write(parts [][]byte, tear int) error {
+	for _, part := range parts {
+		for piece := range slices.Chunk(part, atOnce) {
+			f.sum = crc32.Update(f.sum, castagnoli, piece)
+			if tear >= 0 && tear < len(piece) {
+				if err := f.writePiece(piece[:tear]); err != nil {
+					return err
 				}
+				step("page.torn")
+				piece = piece[tear:]
+			}
+			tear -= len(piece)
+			if err := f.writePiece(piece); err != nil {
+				return err
 			}
 		}
-		yield(binary.LittleEndian.AppendUint32(nil, sum))
 	}
+	return nil
+}
+
+func (f *pageFile) writePiece(piece []byte) error {
+	n, err := f.file.WriteAt(piece, f.at)
+	f.at += int64(n)
+	return err
 }
 
 func sizeOf(parts [][]byte) (n int) {
@@ -75,20 +106,21 @@ func decodePage(key string, data []byte) (v version, err error) {
 	if len(data) < pageHead || !bytes.HasPrefix(data, []byte(pageMagic)) {
 		return v, fmt.Errorf("%w: it is no page of this format", ErrDamaged)
 	}
-	keyLength, pageLength := uint64(binary.LittleEndian.Uint32(data[8:])), binary.LittleEndian.Uint64(data[12:])
-	v.seq, v.appended = binary.LittleEndian.Uint64(data[20:]), binary.LittleEndian.Uint64(data[28:])
+	keyLength, last, first := uint64(binary.LittleEndian.Uint32(data[summedAt:])), number(data[16:24]), number(data[24:32])
+	v.seq, v.appended = number(data[32:40]), number(data[40:48])
 	rest := uint64(len(data) - pageHead) //nolint:gosec // not negative
-	if keyLength > rest || pageLength > rest-keyLength || rest-keyLength-pageLength < 4 {
+	if keyLength > rest || last > rest-keyLength || first > rest-keyLength-last {
 		return v, fmt.Errorf("%w: it ends too early", ErrDamaged)
 	}
 	begin := uint64(pageHead) + keyLength
-	end := begin + pageLength
-	if crc32.Checksum(data[:end], castagnoli) != binary.LittleEndian.Uint32(data[end:]) {
+	middle, end := begin+last, begin+last+first
+	sum := crc32.Update(crc32.Checksum(data[begin:end], castagnoli), castagnoli, data[summedAt:begin])
+	if sum != binary.LittleEndian.Uint32(data[sumAt:]) {
 		return v, fmt.Errorf("%w: its checksum is wrong", ErrDamaged)
 	}
 	if string(data[pageHead:begin]) != key || v.seq == 0 {
 		return v, fmt.Errorf("%w: it is of another key", ErrDamaged)
 	}
-	v.page = data[begin:end]
+	v.page = slices.Concat(data[middle:end], data[begin:middle])
 	return v, nil
 }

@@ -16,7 +16,7 @@ import (
 
 // slotCount is how many versions of a page there are. A write takes one that is neither the newest written, which
 // kill -9 must leave, nor the newest synced, which a power cut must leave, nor the one that is being synced: the disk
-// would have the write wait.
+// would have the write wait. It may be the one of a write that has begun, and has then to be given up.
 const slotCount = 4
 
 // pages are the newest versions of each key's page. Locks are taken in this order: noting, a state's, mu.
@@ -44,8 +44,9 @@ type pageState struct {
 	named   [slotCount]bool   // the file's name is safe from a power cut
 	last    uint64            // the last number that a write took; none is taken twice, though a write failed
 	newest  int
-	synced  int // -1: none
-	syncing int // -1: none
+	synced  int        // -1: none
+	syncing int        // -1: none
+	ahead   *pageWrite // that is to be finished; nil: none
 	paged   bool
 }
 
@@ -155,23 +156,100 @@ func (p *pages) read(key string, st *pageState) ([]version, error) {
 	return list, nil
 }
 
+// pageWrite is a page of which only the last part is written.
+type pageWrite struct {
+	pageFile
+	slot int
+	seq  uint64
+}
+
+// write writes a page whose parts are all known.
 func (p *pages) write(key string, page [][]byte) error {
 	st := p.hold(key)
 	defer st.mu.Unlock()
-	if err := p.load(key, st); err != nil {
+	w, err := p.begin(key, st, page)
+	if err != nil {
 		return err
+	}
+	return p.end(st, w, nil)
+}
+
+// writeAhead writes the last part of a page.
+func (p *pages) writeAhead(key string, last [][]byte) (*pageWrite, error) {
+	st := p.hold(key)
+	defer st.mu.Unlock()
+	w, err := p.begin(key, st, last)
+	st.ahead = w
+	return w, err
+}
+
+// finish writes the first part: from then on there is the page. Where it is not taken, somebody else has written the key's
+// page since, or forgotten it.
+func (p *pages) finish(w *pageWrite, first [][]byte) (taken bool, err error) {
+	st := p.hold(w.key)
+	defer st.mu.Unlock()
+	if st.ahead != w {
+		return false, w.file.Close()
+	}
+	return true, p.end(st, w, first)
+}
+
+// begin is called with the lock held, and end likewise.
+func (p *pages) begin(key string, st *pageState, last [][]byte) (*pageWrite, error) {
+	if err := p.load(key, st); err != nil {
+		return nil, err
 	}
 	st.last++
-	file := newPageFile(key, version{seq: st.last, appended: p.appended.Load()}, page)
-	slot := st.free()
-	if err := p.writeSlot(key, slot, file, st); err != nil {
+	st.ahead = nil // it may have had this slot
+	w := &pageWrite{pageFile: pageFile{key: key}, slot: st.free(), seq: st.last}
+	st.seq[w.slot] = 0 // until it is whole
+	var err error
+	if w.file, err = p.files.open(fileName(key, w.slot)); err != nil {
+		return nil, err
+	}
+	step("page.begin")
+	err = w.begin(last)
+	p.resize(st, w.slot, max(w.at, st.length[w.slot]))
+	if err != nil {
+		return nil, errors.Join(err, w.file.Close())
+	}
+	step("page.ahead")
+	return w, nil
+}
+
+func (p *pages) end(st *pageState, w *pageWrite, first [][]byte) error {
+	st.ahead = nil
+	err := w.end(version{seq: w.seq, appended: p.appended.Load()}, first)
+	p.resize(st, w.slot, max(w.at, st.length[w.slot]))
+	if err == nil {
+		err = p.cut(st, w)
+	}
+	if err = errors.Join(err, w.file.Close()); err != nil {
 		return err
 	}
-	st.seq[slot], st.newest = st.last, slot
+	step("page.done")
+	st.seq[w.slot], st.newest = w.seq, w.slot
 	if p.syncer != nil {
-		p.syncer.ask(key)
+		p.syncer.ask(w.key)
 	}
 	return nil
+}
+
+func (p *pages) resize(st *pageState, slot int, length int64) {
+	p.bytes.Add(length - st.length[slot])
+	st.length[slot] = length
+}
+
+// cut ends the file where the page does, if the old one was much longer: a page that shrank would cost its disk for ever.
+func (p *pages) cut(st *pageState, w *pageWrite) error {
+	if st.length[w.slot] <= 2*w.at+4096 {
+		return nil
+	}
+	err := w.file.Truncate(w.at)
+	if err == nil {
+		p.resize(st, w.slot, w.at)
+	}
+	return err
 }
 
 // free gives the slot that may be lost.
@@ -182,20 +260,6 @@ func (st *pageState) free() int {
 		}
 	}
 	return 0 // not reached: there are four
-}
-
-// writeSlot writes a file. A much longer old one is cut, or a page that shrank would cost its disk for ever.
-func (p *pages) writeSlot(key string, slot int, page pageFile, st *pageState) error {
-	length := int64(page.size())
-	cut := st.length[slot] > 2*length+4096
-	st.seq[slot] = 0 // until it is whole
-	err := p.files.write(fileName(key, slot), page, cut)
-	if err != nil || !cut {
-		length = max(length, st.length[slot])
-	}
-	p.bytes.Add(length - st.length[slot])
-	st.length[slot] = length
-	return err
 }
 
 // list gives what can be read of a key, the newest first.
@@ -254,6 +318,6 @@ func (p *pages) remove(key string, st *pageState) error {
 	if err := p.files.syncDir(); err != nil {
 		return err
 	}
-	st.last, st.newest, st.synced, st.paged = 0, 0, -1, false
+	st.last, st.newest, st.synced, st.paged, st.ahead = 0, 0, -1, false, nil
 	return p.marks.set(key, unmarked)
 }

@@ -49,32 +49,49 @@ func (d *disk) set(key string, m mark) error {
 	return nil
 }
 
-func (d *disk) write(name string, page pageFile, cut bool) error {
-	data := slices.Concat(slices.Collect(page.parts())...)
-	file := d.files[name]
-	if file == nil {
-		file = &diskFile{lengths: []int{0}, blocks: map[int][][]byte{}}
-		d.files[name] = file
+// open gives a file that remembers each write.
+func (d *disk) open(name string) (file, error) {
+	if d.files[name] == nil {
+		d.files[name] = &diskFile{lengths: []int{0}, blocks: map[int][][]byte{}}
 	}
-	var err error
-	if d.full {
-		data, cut, err = data[:d.random.IntN(len(data))], false, os.ErrPermission
+	return &openFile{d, d.files[name]}, nil
+}
+
+type openFile struct {
+	disk *disk
+	*diskFile
+}
+
+func (f *openFile) Close() error { return nil }
+
+func (f *openFile) WriteAt(data []byte, at int64) (n int, err error) {
+	if f.disk.full {
+		data, err = data[:f.disk.random.IntN(len(data)+1)], os.ErrPermission
 	}
-	now := slices.Clone(file.now)
-	if len(now) < len(data) || cut {
-		now = append(now[:0], data...)
-	} else {
-		copy(now, data)
+	now := slices.Clone(f.now)
+	if end := int(at) + len(data); len(now) < end {
+		now = append(now, make([]byte, end-len(now))...)
 	}
-	for i := 0; i*blockSize < max(len(now), len(file.now)); i++ {
-		if len(file.blocks[i]) == 0 {
-			file.blocks[i] = [][]byte{block(file.now, i)}
+	copy(now[at:], data)
+	f.become(now)
+	return len(data), err
+}
+
+func (f *openFile) Truncate(size int64) error {
+	f.become(slices.Clone(f.now[:size]))
+	return nil
+}
+
+// become remembers what the blocks and the length were.
+func (f *diskFile) become(now []byte) {
+	for i := 0; i*blockSize < max(len(now), len(f.now)); i++ {
+		if len(f.blocks[i]) == 0 {
+			f.blocks[i] = [][]byte{block(f.now, i)}
 		}
-		file.blocks[i] = append(file.blocks[i], block(now, i))
+		f.blocks[i] = append(f.blocks[i], block(now, i))
 	}
-	file.now = now
-	file.lengths = append(file.lengths, len(now))
-	return err
+	f.now = now
+	f.lengths = append(f.lengths, len(now))
 }
 
 // block gives the ith block, filled up with zeros.
@@ -183,6 +200,8 @@ type powerTest struct {
 	disk   *disk
 	pages  *pages
 	lives  map[string]*life
+	// syncing tells that a sync is under way.
+	syncing bool
 
 	cuts, kills, lost, older int
 }
@@ -239,8 +258,50 @@ func (p *powerTest) write(key string) {
 	page := bytes.Repeat([]byte(id), 1+p.random.IntN([]int{10, 200, 600}[p.random.IntN(3)]))
 	l.pages = append(l.pages, string(page))
 	cut := p.random.IntN(len(page))
-	if p.pages.write(key, [][]byte{page[:cut], page[cut:]}) == nil {
-		l.written = len(l.pages) - 1
+	if p.random.IntN(2) == 0 {
+		if p.pages.write(key, [][]byte{page[:cut], page[cut:]}) == nil {
+			l.written = len(l.pages) - 1
+		}
+		return
+	}
+	p.writeAhead(key, page[:cut], page[cut:])
+}
+
+// writeAhead writes a page's last part first. Between the two other things may happen: the page is not there until its end,
+// and not at all where another one was written since, or all were forgotten.
+func (p *powerTest) writeAhead(key string, first, last []byte) {
+	l := p.life(key)
+	number := len(l.pages) - 1
+	w, err := p.pages.writeAhead(key, [][]byte{last})
+	if err != nil {
+		return
+	}
+	pages, other := p.pages, false
+	switch p.random.IntN(8) {
+	case 0:
+		return // given up
+	case 1:
+		p.write(key)
+		other = len(l.pages)-1 > number
+	case 2:
+		if !p.syncing { // there is one who syncs
+			p.pages.sync(key)
+		}
+	case 3:
+		p.disk.full = true
+		p.write(key) // it may have been in the same place
+		p.disk.full, other = false, true
+	case 4:
+		_ = p.pages.forget(key)
+		delete(p.lives, key)
+		other = true
+	}
+	taken, err := pages.finish(w, [][]byte{first})
+	if taken == other {
+		panic("taken, and not the last")
+	}
+	if taken && err == nil {
+		l.written = number
 	}
 }
 
@@ -261,8 +322,9 @@ func (p *powerTest) sync(t *testing.T, key string) {
 			p.write(key)
 		}
 	}
+	p.syncing = true
 	p.pages.sync(key)
-	p.disk.during = func() {}
+	p.disk.during, p.syncing = func() {}, false
 	l.synced = began
 }
 

@@ -101,7 +101,7 @@ func TestRenderAndSay(t *testing.T) {
 				page(f, f.Incarnations()[i], now, lines...)
 			}
 		}
-		filled := one.RenderAndSay(now, &said)
+		filled := one.RenderAndSay(now, &said, func() {})
 		got := map[string]float64{}
 		for _, f := range filled {
 			maps.Copy(got, flatten([]exposition.Family{f.Family()}))

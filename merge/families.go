@@ -32,7 +32,8 @@ func (f *Fold) Render(now time.Time) []exposition.Filled {
 const manyLines = 16 << 10
 
 // RenderAndSay is Render and Say. Neither changes what the other reads: where there are many lines, both are done at once.
-func (f *Fold) RenderAndSay(now time.Time, said *Said) []exposition.Filled {
+// It calls ready when all is said, which may be before the page is made.
+func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []exposition.Filled {
 	said.Release()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -43,10 +44,14 @@ func (f *Fold) RenderAndSay(now time.Time, said *Said) []exposition.Filled {
 	}
 	if lines < manyLines {
 		f.say(said)
+		ready()
 		return f.addUp(now)
 	}
 	var group sync.WaitGroup
-	group.Go(func() { f.say(said) })
+	group.Go(func() {
+		f.say(said)
+		ready()
+	})
 	page := f.addUp(now)
 	group.Wait()
 	return page

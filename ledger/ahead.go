@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+)
+
+// UnfinishedPage is a page of which only the last part is known. One of Finish and Abandon is to be called, once.
+type UnfinishedPage interface {
+	// Finish keeps the page, with what comes before, as WritePage does.
+	Finish(first ...[]byte) error
+	// Abandon gives it up.
+	Abandon()
+}
+
+// aheadPage is a page of which the last part is on its way to the disk.
+type aheadPage struct {
+	disk  *Disk
+	key   string
+	last  [][]byte
+	pages *pages
+	write *pageWrite // nil: nothing is written, or all
+}
+
+// WriteAhead implements Ledger. An error is left to Finish, which tries again.
+func (d *Disk) WriteAhead(key string, last ...[]byte) UnfinishedPage {
+	p := &aheadPage{disk: d, key: key, last: last}
+	_ = d.use(func() (err error) {
+		p.pages = d.pages
+		p.write, err = d.pages.writeAhead(key, last)
+		return err
+	})
+	return p
+}
+
+// Finish implements UnfinishedPage. Where what is written is in the way of another write, or was set aside, all is written.
+func (p *aheadPage) Finish(first ...[]byte) error {
+	defer p.Abandon()
+	err := p.disk.use(func() error {
+		if p.write != nil && p.pages == p.disk.pages {
+			w := p.write
+			p.write = nil
+			if taken, err := p.pages.finish(w, first); taken {
+				return err
+			}
+		}
+		return p.disk.pages.write(p.key, slices.Concat(first, p.last))
+	})
+	if err != nil {
+		return fmt.Errorf("write a page of the ledger: %w", err)
+	}
+	return nil
+}
+
+// Abandon implements UnfinishedPage.
+func (p *aheadPage) Abandon() {
+	if p.write != nil {
+		_ = p.write.file.Close() // what is in it is no page
+		p.write = nil
+	}
+}
+
+// WholePage is an UnfinishedPage of a ledger that can write only all at once, by its WritePage.
+func WholePage(write func(page ...[]byte) error, last ...[]byte) UnfinishedPage {
+	return wholePage{write, last}
+}
+
+type wholePage struct {
+	write func(page ...[]byte) error
+	last  [][]byte
+}
+
+func (p wholePage) Finish(first ...[]byte) error { return p.write(slices.Concat(first, p.last)...) }
+
+func (p wholePage) Abandon() {}
