@@ -3,18 +3,19 @@ package merge
 // arrived is what pages say that have come since the last page was made: added up one by one, while they are in the processor's
 // caches, so that a page is made sooner after the last of them. Each round begins with nothing: it does not drift.
 type arrived struct {
-	sums  []sum  // by slot, of lines that are added up as they are; empty where it does not hold
-	pages int    // how many
-	round uint64 // of those incarnations whose page it has
-	shape uint64 // of the fold
+	sums    []sum  // by slot, of lines that are added up as they are; empty where it does not hold
+	pages   int    // how many
+	round   uint64 // of those incarnations whose page it has
+	meaning uint64 // of the fold
+	made    bool   // a page was made since: what comes now begins anew
 }
 
 // addArrived adds an incarnation's last page, of which the fold knows what each line is.
 func (f *Fold) addArrived(inc *Incarnation, o *order) {
 	a := &f.arrived
-	if len(a.sums) != len(f.lines) || a.shape != f.shape {
+	if a.made || len(a.sums) != len(f.lines) || a.meaning != f.meaning {
 		f.dropArrived()
-		a.sums, a.shape = zeroed(a.sums, len(f.lines)), f.shape
+		a.sums, a.meaning = zeroed(a.sums, len(f.lines)), f.meaning
 	}
 	a.pages++
 	inc.arrived = a.round
@@ -41,7 +42,7 @@ func (f *Fold) arrivedHolds() bool {
 			pages++
 		}
 	}
-	return pages == a.pages && len(a.sums) == len(f.lines) && a.shape == f.shape
+	return pages == a.pages && len(a.sums) == len(f.lines) && a.meaning == f.meaning
 }
 
 // addSums adds up the lines that are added up as they are.

@@ -38,4 +38,15 @@ func TestArrivedPagesAreAddedOnce(t *testing.T) {
 	round(10, incs[0], incs[2])
 	f.Depart(incs[2], t0, true)
 	show(0, "x_total k=1 29\nx_total k=2 3\nx_total k=3 1")
+
+	meaning := f.meaning // one that comes and has what others have changes nothing for them, nor does one that goes
+	d := add(f, "d")
+	round(11, incs[0], incs[1], d)
+	show(3, "x_total k=1 43\nx_total k=2 4\nx_total k=3 1")
+	f.Depart(incs[0], t0, false)
+	round(12, incs[1], d)
+	show(2, "x_total k=1 45\nx_total k=2 4\nx_total k=3 1")
+	if f.meaning != meaning {
+		t.Error("what lines are was derived anew")
+	}
 }

@@ -106,6 +106,10 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	if c.swap(); base {
 		c.applyBase()
 	}
+	if f.layout {
+		f.derive(st.inc.order)
+		f.addArrived(st.inc, st.inc.order)
+	}
 	return c.report
 }
 

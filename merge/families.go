@@ -126,6 +126,7 @@ func (f *Fold) beginTotal() {
 		f.total = append(f.total[:0], f.kept...)
 		return
 	}
+	f.arrived.made = true
 	f.total = append(f.total[:0], f.arrived.sums...)
 	for slot, v := range f.kept {
 		if !v.isZero() {

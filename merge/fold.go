@@ -82,6 +82,7 @@ type Fold struct {
 	markedFor      uint64 // the shape when they were found
 
 	shape    uint64              // changes with what workers have, and what the fold makes of it: what is derived from that is made anew
+	meaning  uint64              // changes with what lines are to the fold
 	rendered []exposition.Series // scratch of Render, for one family
 	buckets  []exposition.Bucket // the same
 	numbers  int                 // of the last page

@@ -14,7 +14,7 @@ func (f *Fold) decideLayout() {
 		return
 	}
 	f.layout, f.held = true, false
-	f.reshape()
+	f.redefine()
 	f.extend()
 	holders := f.holdersOf()
 	for _, fam := range f.families {
@@ -304,7 +304,10 @@ func (f *Fold) findMixed(v *variant) {
 			}
 		}
 		for _, b := range s.buckets {
-			f.class[b.slot] = class
+			if f.class[b.slot] != class {
+				f.class[b.slot] = class
+				f.redefine()
+			}
 		}
 		if class == mixed {
 			f.mixed = append(f.mixed, s)

@@ -17,7 +17,7 @@ import (
 // beginLife gives a slot's line a new life; it goes to the dictionary with the next Save, and with each page until then.
 func (f *Fold) beginLife(slot Slot) {
 	f.life++
-	f.reshape()
+	f.redefine()
 	f.lines[slot].life = f.life
 	f.unsavedLines = append(f.unsavedLines, slot)
 	f.tail = nil

@@ -18,7 +18,7 @@ type order struct {
 	duplicates int
 	first      string // one of them
 
-	shape   uint64  // the fold's, when what follows was derived
+	meaning uint64  // the fold's, when what follows was derived
 	quick   bool    // a page that repeats the order can be taken by commitQuick
 	growing []run   // lines that are cumulative
 	alone   []run   // those of them that are no part of a block
@@ -45,15 +45,22 @@ type block struct {
 	grows      bool
 }
 
-// reshape says that what orders derive does not hold any more.
+// reshape says that what is derived from what workers have, and from what pages say of it, does not hold any more.
 func (f *Fold) reshape() { f.shape++ }
+
+// redefine says that lines may be something else to the fold by now: what orders derive does not hold any more either. A worker
+// that comes or goes changes nothing about that, mostly.
+func (f *Fold) redefine() {
+	f.meaning++
+	f.reshape()
+}
 
 // derive finds out what the order's lines are to the fold, where that changed.
 func (f *Fold) derive(o *order) {
-	if o.shape == f.shape {
+	if o.meaning == f.meaning {
 		return
 	}
-	o.shape, o.ages = f.shape, 0
+	o.meaning, o.ages = f.meaning, 0
 	o.growing, o.alone, o.totals = o.growing[:0], o.alone[:0], o.totals[:0]
 	o.sums, o.gauges, o.others = o.sums[:0], o.gauges[:0], o.others[:0]
 	o.watched, o.blocks = o.watched[:0], o.blocks[:0]
