@@ -2,6 +2,7 @@ package merge
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -145,5 +146,39 @@ func TestRisenPageIsLookedAt(t *testing.T) {
 		if got, want := f.Commit(st, t0).Falls, 2*min(pages, 1); got != want {
 			t.Errorf("after %d pages %d falls, want %d", pages, got, want)
 		}
+	}
+}
+
+// Many steps at once are the same as one after another, up to the first fall.
+func TestGapSteps(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	fell, rose := 0, 0
+	for range 20_000 {
+		n := r.IntN(20)
+		had, values := make([]float64, n), make([]float64, n)
+		for i := range had {
+			had[i], values[i] = float64(r.IntN(100)), float64(100+r.IntN(100))
+			if r.IntN(60) == 0 {
+				values[i] = []float64{0, math.NaN(), math.Inf(1), math.Inf(-1), had[i]}[r.IntN(5)]
+			}
+		}
+		var got, want Gap
+		got.steps(had, values)
+		for i := range had {
+			if want.step(values[i] - had[i]); want.Fell {
+				break
+			}
+		}
+		if got.Fell {
+			fell++
+		} else {
+			rose++
+		}
+		if got.Fell != want.Fell || !got.Fell && (got.Rise != want.Rise || got.odd != want.odd) {
+			t.Fatalf("%v after %v: %+v, want %+v", values, had, got, want)
+		}
+	}
+	if fell < 1000 || rose < 1000 {
+		t.Errorf("%d fell, %d rose", fell, rose)
 	}
 }
