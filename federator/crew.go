@@ -6,7 +6,7 @@ import (
 )
 
 // maxIdle goroutines wait for more to do.
-const maxIdle = 64
+const maxIdle = 512
 
 // crew runs functions on goroutines that are used again: the stack of a new one is copied as it grows, and let go at its
 // end, which takes as long as to read some hundred lines. It is safe for concurrent use.

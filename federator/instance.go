@@ -28,6 +28,7 @@ type Instance struct {
 	fold    *merge.Fold
 	table   *exposition.Table
 	members map[string]*member // present ones, by key
+	order   []*member          // that sorted gave last
 	// departed are kept apart by the fold and may return; folded are the identities of those that may not.
 	departed map[string]*member
 	folded   *identities
@@ -238,27 +239,6 @@ func (in *Instance) nameWorkers() {
 		m.name = id
 		in.fold.Rename(m.inc, id)
 	}
-}
-
-// sorted gives the present members, the oldest first.
-func (in *Instance) sorted() []*member {
-	list := make([]*member, 0, len(in.members))
-	for _, m := range in.members {
-		list = append(list, m)
-	}
-	slices.SortFunc(list, func(a, b *member) int {
-		return cmp.Or(a.since.Compare(b.since), a.worker.StartTime.Compare(b.worker.StartTime),
-			cmp.Compare(a.worker.CreateIndex, b.worker.CreateIndex), cmp.Compare(a.worker.Key, b.worker.Key))
-	})
-	return list
-}
-
-// byName gives the present members in the order of their worker IDs.
-func (in *Instance) byName() []*member {
-	in.name()
-	list := in.sorted()
-	slices.SortStableFunc(list, func(a, b *member) int { return cmp.Compare(a.name, b.name) })
-	return list
 }
 
 // close ends an instance whose job is gone. No page will tell the ledger when its workers left.

@@ -34,11 +34,12 @@ func (f *Fold) leaveArrived(inc *Incarnation) {
 	}
 }
 
-// arrivedHolds tells whether all of it is what present incarnations say.
+// arrivedHolds tells whether all of it is what present incarnations say. One that departed meanwhile and came back has no order
+// any more: it is added up line by line.
 func (f *Fold) arrivedHolds() bool {
 	a, pages := &f.arrived, 0
 	for _, inc := range f.incarnations {
-		if inc.present && inc.arrived == a.round {
+		if inc.present && inc.arrived == a.round && inc.order != nil {
 			pages++
 		}
 	}

@@ -46,6 +46,10 @@ func TestArrivedPagesAreAddedOnce(t *testing.T) {
 	f.Depart(incs[0], t0, false)
 	round(12, incs[1], d)
 	show(2, "x_total k=1 45\nx_total k=2 4\nx_total k=3 1")
+	round(13, incs[1], d)
+	f.Depart(d, t0, false)
+	f.Return(d)
+	show(0, "x_total k=1 47\nx_total k=2 4\nx_total k=3 1")
 	if f.meaning != meaning {
 		t.Error("what lines are was derived anew")
 	}
