@@ -1,9 +1,9 @@
 package federator
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,15 +15,15 @@ func TestSorted(t *testing.T) {
 	in, r := &Instance{members: map[string]*member{}}, rand.New(rand.NewPCG(1, 2))
 	same := 0
 	for range 2000 {
-		before, key := in.sorted(), fmt.Sprint(r.IntN(8))
+		before, key, what := in.sorted(), strconv.Itoa(r.IntN(8)), r.IntN(6)
 		kept := slices.Clone(before)
 		switch m := in.members[key]; {
-		case r.IntN(3) == 0:
+		case what < 2: // nothing
 		case m == nil:
 			in.members[key] = &member{worker: discovery.Worker{Key: key, CreateIndex: r.Uint64N(3)}, since: time.Unix(r.Int64N(3), 0)}
-		case r.IntN(3) == 0:
+		case what == 2:
 			m.since = time.Unix(r.Int64N(3), 0)
-		case r.IntN(2) == 0:
+		case what == 3:
 			in.members[key] = &member{worker: m.worker, since: m.since} // another one under the same key
 		default:
 			delete(in.members, key)
