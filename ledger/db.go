@@ -14,7 +14,7 @@ import (
 )
 
 // formatVersion is of the records and the pages. A ledger of another one is set aside.
-const formatVersion = 1
+const formatVersion = 2
 
 var (
 	metaBucket    = []byte("meta")

@@ -151,6 +151,7 @@ func TestDamageIsSetAside(t *testing.T) {
 		"short":         func(dir string) error { return os.Truncate(filepath.Join(dir, dbName), 9_000) },
 		"empty":         func(dir string) error { return os.Truncate(filepath.Join(dir, dbName), 0) },
 		"taken away":    func(dir string) error { return os.Remove(filepath.Join(dir, dbName)) },
+		"older":         func(dir string) error { return rawDB(dir, metaBucket, versionKey, []byte{1}) },
 		"newer":         func(dir string) error { return rawDB(dir, metaBucket, versionKey, []byte{formatVersion + 1}) },
 		"other program": func(dir string) error { return rawDB(dir, nil, nil, nil) },
 		"record":        func(dir string) error { return rawDB(dir, recordsBucket, []byte("a"), []byte("12345678")) },

@@ -12,7 +12,7 @@ import (
 // part. The last part is written when the first is perhaps not known yet, and head and key at the end: until then there is no
 // page. The checksum is that of all that comes after it, from the last part on and around to the key.
 const (
-	pageMagic = "fscpage\x02" // the last byte is the format version
+	pageMagic = "fscpage" + string(rune(formatVersion))
 	pageHead  = len(pageMagic) + crc32.Size + 4 + 8 + 8 + 8 + 8
 	sumAt     = len(pageMagic)
 	summedAt  = sumAt + crc32.Size
