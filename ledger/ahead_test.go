@@ -76,6 +76,7 @@ func TestAbandoned(t *testing.T) {
 	}
 	for range 2 * slotCount {
 		d.WriteAhead("k", []byte(strings.Repeat("x", 1000))).Abandon()
+		d.WriteAhead("nothing").Abandon()
 	}
 	if n := openPagesToWrite(); n != 0 {
 		t.Errorf("%d files are open", n)

@@ -36,6 +36,14 @@ type pageFile struct {
 	sum  uint32 // of what is written
 }
 
+// length is how long what is written has made the file.
+func (f *pageFile) length() int64 {
+	if f.at == int64(pageHead+len(f.key)) { // room is left for the head
+		return 0
+	}
+	return f.at
+}
+
 // begin writes the last part.
 func (f *pageFile) begin(last [][]byte) error {
 	f.at, f.last = int64(pageHead+len(f.key)), sizeOf(last)

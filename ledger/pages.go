@@ -209,7 +209,7 @@ func (p *pages) begin(key string, st *pageState, last [][]byte) (*pageWrite, err
 	}
 	step("page.begin")
 	err = w.begin(last)
-	p.resize(st, w.slot, max(w.at, st.length[w.slot]))
+	p.resize(st, w.slot, max(w.length(), st.length[w.slot]))
 	if err != nil {
 		return nil, errors.Join(err, w.file.Close())
 	}

@@ -106,7 +106,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 	if c.swap(); base {
 		c.applyBase()
 	}
-	if f.layout {
+	if f.layout { // else what its lines are is not known before the next page is shown or taken
 		f.derive(st.inc.order)
 		f.addArrived(st.inc, st.inc.order)
 	}

@@ -32,7 +32,7 @@ func (f *Fold) Render(now time.Time) []exposition.Filled {
 const manyLines = 16 << 10
 
 // RenderAndSay is Render and Say. Neither changes what the other reads: where there are many lines, both are done at once.
-// It calls ready when all is said, which may be before the page is made.
+// It calls ready when all is said, which may be before the page is made: the fold is locked then.
 func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []exposition.Filled {
 	said.Release()
 	f.mu.Lock()
