@@ -17,6 +17,7 @@ var errFull = errors.New("no space left on device")
 type sick struct {
 	ledger.Ledger
 	only  string // what keys have to have in them to be ill; empty: any
+	ahead bool   // pages are ill when they begin, not at their end
 	mu    sync.Mutex
 	err   error
 	delay time.Duration
@@ -59,6 +60,10 @@ func (s *sick) WritePage(key string, page ...[]byte) error {
 }
 
 func (s *sick) WriteAhead(key string, last ...[]byte) ledger.UnfinishedPage {
+	if s.ahead {
+		_ = s.act() // an error is left to Finish, which tries again
+		return s.Ledger.WriteAhead(key, last...)
+	}
 	return ledger.WholePage(func(page ...[]byte) error { return s.WritePage(key, page...) }, last...)
 }
 
@@ -101,25 +106,33 @@ func TestFullDisk(t *testing.T) {
 
 // A disk that hangs costs a page a second, and the next ones nothing. The state that is written in the end is whole.
 func TestHungDisk(t *testing.T) {
-	inSickWorld(t, func(w *world, s *sick) {
-		s.set(nil, 5*time.Minute)
-		for i, want := range []time.Duration{time.Second, 0, 0} {
-			begun := time.Now()
-			w.at("h:1", answer{page: counter(float64(6+i), 100)})
-			w.want("fedscrape_ledger_degraded", "1")
-			if took := time.Since(begun); took != want {
-				t.Errorf("page %d took %s", i, took)
-			}
+	for _, ahead := range []bool{false, true} {
+		inSickWorld(t, func(w *world, s *sick) {
+			s.ahead = ahead
+			testHungDisk(w, s)
+		})
+	}
+}
+
+func testHungDisk(w *world, s *sick) {
+	w.t.Helper()
+	s.set(nil, 5*time.Minute)
+	for i, want := range []time.Duration{time.Second, 0, 0} {
+		begun := time.Now()
+		w.at("h:1", answer{page: counter(float64(6+i), 100)})
+		w.want("fedscrape_ledger_degraded", "1")
+		if took := time.Since(begun); took != want {
+			w.t.Errorf("page %d took %s", i, took)
 		}
-		s.set(nil, 0)
-		time.Sleep(5 * time.Minute)
-		synctest.Wait()
-		w.want("x_total", "15")
-		w.value("x_total")
-		w.want("fedscrape_ledger_degraded", "none")
-		w.restart()
-		w.want("x_total", "15")
-	})
+	}
+	s.set(nil, 0)
+	time.Sleep(5 * time.Minute)
+	synctest.Wait()
+	w.want("x_total", "15")
+	w.value("x_total")
+	w.want("fedscrape_ledger_degraded", "none")
+	w.restart()
+	w.want("x_total", "15")
 }
 
 // A page is shown after what it shows is in the ledger: a hang of less than a second delays it. It is there to be encoded
