@@ -216,8 +216,7 @@ func (in *Instance) keepNow(withPage bool) {
 	in.mu.Lock()
 	w := in.beginWrite(withPage)
 	if withPage {
-		in.fold.Say(&in.said)
-		w.said()
+		in.say(w)
 	}
 	k := in.collect(withPage, time.Now())
 	in.mu.Unlock()

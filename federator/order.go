@@ -7,7 +7,7 @@ import (
 )
 
 // sorted gives the present members, the oldest first. The list is not changed any more: from round to round it is the same,
-// mostly, and to see that costs a tenth of sorting.
+// mostly, and to see that is less work than to sort.
 func (in *Instance) sorted() []*member {
 	same := len(in.order) == len(in.members) && slices.IsSortedFunc(in.order, older)
 	for i := 0; same && i < len(in.order); i++ {

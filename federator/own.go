@@ -19,8 +19,7 @@ func (in *Instance) render(now time.Time, w *write) (*Page, error) {
 	}
 	if up == 0 && !in.job.ServeEmpty {
 		if w != nil {
-			in.fold.Say(&in.said)
-			w.said()
+			in.say(w)
 		}
 		return nil, in.failures()
 	}

@@ -17,6 +17,12 @@ type write struct {
 // said tells that all is said: it stays as it is until the write is done.
 func (w *write) said() { close(w.all) }
 
+// say has a write begin with what the workers say, where no page is made of it.
+func (in *Instance) say(w *write) {
+	in.fold.Say(&in.said)
+	w.said()
+}
+
 // beginWrite begins a write, of a page too where withPage is set: then said is to be called. It gives the turn back at its end.
 // Where the federator closes, nothing is written.
 func (in *Instance) beginWrite(withPage bool) *write {

@@ -189,10 +189,7 @@ func (d *Disk) Size() int64 {
 
 // WritePage implements Ledger.
 func (d *Disk) WritePage(key string, page ...[]byte) error {
-	if err := d.use(func() error { return d.pages.write(key, page) }); err != nil {
-		return fmt.Errorf("write a page of the ledger: %w", err)
-	}
-	return nil
+	return (&aheadPage{disk: d, key: key}).Finish(page...) // nothing of it is written yet
 }
 
 // LoadPage implements Ledger.

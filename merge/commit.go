@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -331,75 +330,4 @@ func (f *Fold) takeBase(inc *Incarnation) {
 		return l.variant.cumulative() && l.part != exposition.PartCreated && l.part != exposition.PartQuantile
 	}
 	f.contributionsOf(cumulative, inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { inc.leave(slot, -v) })
-}
-
-// swap makes the stage the snapshot.
-func (c *commit) swap() {
-	inc, st := c.inc, c.st
-	same := slices.Equal(inc.slots, st.slots) && maps.Equal(inc.untyped, st.untyped)
-	if inc.variants == nil || !same {
-		c.learnVariants()
-	}
-	if c.report.Falls > 0 {
-		c.report.Before = c.handOver(inc)
-	}
-	if !same || inc.order == nil || inc.order.lines != st.lines {
-		inc.setLines(st.slots)
-		inc.order = c.order()
-	}
-	if st.newMeta || !maps.Equal(inc.metas, st.metas) { // another page may have been committed since the stage began
-		c.metaBytes = nil
-		c.reshape()
-	}
-	if inc.duplicates != c.report.Duplicates || inc.badValues != c.report.BadValues || inc.firstBad != c.report.First {
-		c.reshape()
-	}
-	inc.untyped = st.untyped
-	inc.stamps, inc.metas = st.stamps, st.metas
-	if c.hints {
-		inc.hints, c.layout = c.hintsOf(inc.slots, st.values), false
-	}
-	inc.duplicates, inc.badValues, inc.firstBad = c.report.Duplicates, c.report.BadValues, c.report.First
-	inc.committed, inc.rules = true, st.rules
-	c.replaceLast(inc, st, c.report.Before != nil)
-}
-
-// order is what the next page is expected to repeat.
-func (c *commit) order() *order {
-	o := &order{slots: c.st.slots, raw: c.raw, lines: c.st.lines}
-	switch {
-	case c.changed || c.st.untyped != nil:
-		if o.raw == nil {
-			o.raw = o.slots[:c.read]
-		}
-	case c.kept == nil:
-		o.raw = o.slots
-	default:
-		o.kept, o.duplicates, o.first = c.kept, c.report.Duplicates, c.report.First
-	}
-	return o
-}
-
-// learnVariants notes which families the worker has.
-func (c *commit) learnVariants() {
-	c.moved(c.inc)
-	c.inc.variants = map[*variant]struct{}{}
-	var last *variant // lines of a family stand together
-	for _, slot := range c.st.slots {
-		if target := c.target[slot]; !c.known[target] {
-			c.known[target], c.layout = true, false // it may be in another family's way
-		}
-		c.lines[slot].series.pending = false
-		if len(c.st.untyped) > 0 {
-			if raw, ok := c.st.untyped[slot]; ok {
-				slot = raw
-				c.lines[slot].series.pending = false
-			}
-		}
-		if v := c.lines[slot].variant; v != last {
-			c.inc.variants[v], last = struct{}{}, v
-		}
-	}
-	c.inc.hints = c.hintsOf(c.st.slots, c.st.values)
-	c.moved(c.inc)
 }
