@@ -21,6 +21,8 @@ type sick struct {
 	mu    sync.Mutex
 	err   error
 	delay time.Duration
+	acts  int // under way
+	most  int // of them
 }
 
 func (s *sick) set(err error, delay time.Duration) {
@@ -32,8 +34,13 @@ func (s *sick) set(err error, delay time.Duration) {
 func (s *sick) act() error {
 	s.mu.Lock()
 	delay, err := s.delay, s.err
+	s.acts++
+	s.most = max(s.most, s.acts)
 	s.mu.Unlock()
 	time.Sleep(delay) // fake time
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acts--
 	return err
 }
 
@@ -106,20 +113,25 @@ func TestFullDisk(t *testing.T) {
 
 // A disk that hangs costs a page a second, and the next ones nothing. The state that is written in the end is whole.
 func TestHungDisk(t *testing.T) {
+	small := func(v float64) string { return counter(v, 100) }
 	for _, ahead := range []bool{false, true} {
-		inSickWorld(t, func(w *world, s *sick) {
-			s.ahead = ahead
-			testHungDisk(w, s)
-		})
+		for _, page := range []func(v float64) string{small, many} {
+			inSickWorld(t, func(w *world, s *sick) {
+				w.at("h:1", answer{page: page(5)})
+				w.want("x_total", "12")
+				s.ahead = ahead
+				testHungDisk(w, s, page)
+			})
+		}
 	}
 }
 
-func testHungDisk(w *world, s *sick) {
+func testHungDisk(w *world, s *sick, page func(v float64) string) {
 	w.t.Helper()
 	s.set(nil, 5*time.Minute)
 	for i, want := range []time.Duration{time.Second, 0, 0} {
 		begun := time.Now()
-		w.at("h:1", answer{page: counter(float64(6+i), 100)})
+		w.at("h:1", answer{page: page(float64(6 + i))})
 		w.want("fedscrape_ledger_degraded", "1")
 		if took := time.Since(begun); took != want {
 			w.t.Errorf("page %d took %s", i, took)
@@ -133,6 +145,9 @@ func testHungDisk(w *world, s *sick) {
 	w.want("fedscrape_ledger_degraded", "none")
 	w.restart()
 	w.want("x_total", "15")
+	if s.most > 1 {
+		w.t.Errorf("%d writes hung at once", s.most)
+	}
 }
 
 // A page is shown after what it shows is in the ledger: a hang of less than a second delays it. It is there to be encoded

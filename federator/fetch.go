@@ -101,6 +101,7 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 	m.state, m.err, m.failures = stateUp, "", 0
 	m.lastOK, m.bytes, m.samples = time.Now(), ing.bytes, ing.samples
 	in.fold.SetUp(m.inc, true)
+	in.sayAhead(m)
 }
 
 // fail notes that a worker did not answer as it should; the log says so once per change.

@@ -53,7 +53,7 @@ type Instance struct {
 	writing       chan struct{} // holds one token while the ledger is written
 	headBuffer    []byte        // of who has the token: a page's head
 	headText      []byte        // its beginning
-	said          merge.Said    // and what its workers say
+	said          []*merge.Said // what workers say, of writes that have ended
 	saved         time.Time     // when the records were last; zero: never
 	saveBegun     time.Time
 	savedDeparted map[string]json.RawMessage // the departed workers' records in the ledger, by key

@@ -47,7 +47,7 @@ func (in *Instance) merged(now time.Time, w *write) (families []exposition.Fille
 	if w == nil {
 		return in.fold.Render(now)
 	}
-	return in.fold.RenderAndSay(now, &in.said, w.said)
+	return in.fold.RenderAndSay(now, w.said, w.allSaid)
 }
 
 func (in *Instance) failures() *NoWorkerUpError {

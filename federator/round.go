@@ -25,6 +25,7 @@ type round struct {
 	// prepared is closed when early is set: the page, if the ledger takes it. It may never be.
 	prepared chan struct{}
 	early    *Page
+	ahead    *write // of the page; nil: none has begun, or it is on its way
 	// deadline is the latest of those who wait, scrape_timeout at most: who can wait longer is not answered early
 	// because another cannot.
 	deadline time.Time
@@ -77,17 +78,17 @@ func (in *Instance) early(r *round) (*Page, error) {
 		}
 		return nil, errClosed
 	}
-	return in.show(keeps, func(*Page) {})
+	return in.show(keeps, nil, func(*Page) {})
 }
 
-// show makes the page as of now, and returns when the ledger has what it shows. The page is given to prepared before that,
-// where the ledger is well. It takes the instance's lock locked, and gives it back unlocked.
-func (in *Instance) show(keeps bool, prepared func(*Page)) (*Page, error) {
+// show makes the page as of now, and returns when the ledger has what it shows, by the write that has begun, if there is one.
+// The page is given to prepared before that, where the ledger is well. It takes the instance's lock locked, and gives it back
+// unlocked.
+func (in *Instance) show(keeps bool, w *write, prepared func(*Page)) (*Page, error) {
 	now := time.Now()
 	in.giveUp()
 	in.settle(now)
-	var w *write
-	if keeps {
+	if keeps && w == nil {
 		w = in.beginWrite(true)
 	}
 	page, err := in.render(now, w)
@@ -146,6 +147,7 @@ func (r *round) extend(ctx context.Context, scrapeTimeout time.Duration) {
 // run is the life of a round.
 func (in *Instance) run(r *round) {
 	in.mu.Lock()
+	r.ahead = in.beginAhead()
 	quick, slow := in.startFetches()
 	in.mu.Unlock()
 	in.await(r, quick, time.Time{})
@@ -198,11 +200,12 @@ func (in *Instance) endRound(r *round) {
 		if keeps {
 			<-in.writing
 		}
-		r.err, in.round = errClosed, nil
+		r.ahead.giveUp()
+		r.err, in.round, r.ahead = errClosed, nil, nil
 		close(r.done)
 		return
 	}
-	r.page, r.err = in.show(keeps, func(page *Page) {
+	r.page, r.err = in.show(keeps, in.takeAhead(r, keeps), func(page *Page) {
 		page.Kept, r.early = r.kept, page
 		close(r.prepared)
 	})

@@ -4,50 +4,131 @@ import (
 	"time"
 
 	"github.com/fedscrape/fedscrape/ledger"
+	"github.com/fedscrape/fedscrape/merge"
 )
 
-// write is a write of an instance, which has the turn until it is done. Most of a page is what its workers say: that is on its
-// way to the ledger while the page is made.
+// write is a write of an instance. Most of a page is what its workers say: that is on its way to the ledger while they answer,
+// and while the page is made.
 type write struct {
-	all  chan struct{} // closed when all is said
-	rest chan *keeping // gets what else is to be written, once
-	done chan struct{} // closed at the end
+	said  *merge.Said   // nil: no page is written
+	parts chan [][]byte // of what is said, closed when all is; it has room
+	rest  chan *keeping // gets what else is to be written, once; nil: the write is given up
+	done  chan struct{} // closed at the end
 }
 
-// said tells that all is said: it stays as it is until the write is done.
-func (w *write) said() { close(w.all) }
-
-// say has a write begin with what the workers say, where no page is made of it.
-func (in *Instance) say(w *write) {
-	in.fold.Say(&in.said)
-	w.said()
-}
-
-// beginWrite begins a write, of a page too where withPage is set: then said is to be called. It gives the turn back at its end.
-// Where the federator closes, nothing is written.
-func (in *Instance) beginWrite(withPage bool) *write {
-	w := &write{all: make(chan struct{}), rest: make(chan *keeping, 1), done: make(chan struct{})}
-	end := func() { <-in.writing; close(w.done) }
-	if !in.federator.spawn(func() {
-		defer end()
-		in.write(w, withPage)
-	}) {
-		end()
+// newWrite makes a write of a page that is given so many parts before its last one.
+func (in *Instance) newWrite(parts int) *write {
+	w := &write{said: &merge.Said{}, parts: make(chan [][]byte, parts+1), rest: make(chan *keeping, 1), done: make(chan struct{})}
+	if n := len(in.said); n > 0 {
+		w.said, in.said = in.said[n-1], in.said[:n-1]
 	}
 	return w
 }
 
-func (in *Instance) write(w *write, withPage bool) {
-	if !withPage {
-		in.writeRest(<-w.rest, nil, 0)
+// allSaid tells that all is said: it stays as it is until the write is done.
+func (w *write) allSaid() {
+	w.parts <- w.said.Take(nil)
+	close(w.parts)
+}
+
+// say has a write go on with what the workers say, where no page is made of it.
+func (in *Instance) say(w *write) {
+	in.fold.Say(w.said)
+	w.allSaid()
+}
+
+// beginAhead begins the write of a round's page, before there is anything to say; nil where the ledger is ill, or the federator
+// closes. It has no turn: where another write comes in between, the ledger is given the whole page at the end.
+func (in *Instance) beginAhead() *write {
+	if in.degraded != nil {
+		return nil
+	}
+	w := in.newWrite(len(in.members))
+	in.fold.BeginSay(w.said)
+	if !in.federator.spawn(func() { in.write(w) }) {
+		return nil
+	}
+	return w
+}
+
+// enough bytes are written at once.
+const enough = 128 << 10
+
+// sayAhead has the round's write go on with what a worker says, which has just answered.
+func (in *Instance) sayAhead(m *member) {
+	if in.round == nil || in.round.ahead == nil {
 		return
 	}
-	<-w.all
-	begun := time.Now()
-	page := in.federator.ledger.WriteAhead(in.key.prefix(), in.said.AppendTo(nil)...)
-	took := time.Since(begun)
-	in.writeRest(<-w.rest, page, took)
-	in.said.Release()
+	w := in.round.ahead
+	if in.fold.SayAhead(w.said, m.inc) && w.said.Waiting() >= enough && len(w.parts) < cap(w.parts)-1 {
+		w.parts <- w.said.Take(nil)
+	}
+}
+
+// takeAhead gives the round's write, to be ended with the turn; nil where there is none, or little of what was said counts still.
+func (in *Instance) takeAhead(r *round, keeps bool) *write {
+	w := r.ahead
+	r.ahead = nil
+	if w != nil && (!keeps || !in.fold.SaysOn(w.said)) {
+		w.giveUp()
+		return nil
+	}
+	return w
+}
+
+// giveUp ends a write that has no turn.
+func (w *write) giveUp() {
+	if w != nil {
+		close(w.parts)
+		w.rest <- nil
+	}
+}
+
+// beginWrite begins a write, of a page too where withPage is set: then allSaid is to be called. It has the turn, and gives it back
+// at its end. Where the federator closes, nothing is written.
+func (in *Instance) beginWrite(withPage bool) *write {
+	w := in.newWrite(0)
+	if !withPage {
+		close(w.parts)
+	}
+	if !in.federator.spawn(func() { in.write(w) }) {
+		<-in.writing
+		close(w.done)
+	}
+	return w
+}
+
+func (in *Instance) write(w *write) {
+	var page ledger.UnfinishedPage
+	var took time.Duration
+	for parts := range w.parts {
+		begun := time.Now()
+		if page == nil {
+			page = in.federator.ledger.WriteAhead(in.key.prefix(), parts...)
+		} else {
+			page.Append(parts...)
+		}
+		took += time.Since(begun)
+	}
+	k := <-w.rest
+	if k != nil {
+		in.writeRest(k, page, took)
+	} else if page != nil {
+		page.Abandon()
+	}
+	in.endWrite(w, k != nil)
+}
+
+// endWrite gives back what the write has.
+func (in *Instance) endWrite(w *write, turn bool) {
+	w.said.Release()
+	in.mu.Lock()
+	in.said = append(in.said, w.said)
+	in.mu.Unlock()
+	if turn {
+		<-in.writing
+	}
+	close(w.done)
 }
 
 // writeRest writes the records first, as the page that shows them must not come before them. It took so long already.

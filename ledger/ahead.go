@@ -5,8 +5,11 @@ import (
 	"slices"
 )
 
-// UnfinishedPage is a page of which only the last part is known. One of Finish and Abandon is to be called, once.
+// UnfinishedPage is a page of which only the last part is known, or the beginning of that. One of Finish and Abandon is to be
+// called, once.
 type UnfinishedPage interface {
+	// Append adds to the last part. It must not change until the end.
+	Append(last ...[]byte)
 	// Finish keeps the page, with what comes before, as WritePage does.
 	Finish(first ...[]byte) error
 	// Abandon gives it up.
@@ -31,6 +34,24 @@ func (d *Disk) WriteAhead(key string, last ...[]byte) UnfinishedPage {
 		return err
 	})
 	return p
+}
+
+// Append implements UnfinishedPage. An error is left to Finish, too.
+func (p *aheadPage) Append(last ...[]byte) {
+	p.last = append(p.last, last...)
+	if p.write == nil {
+		return
+	}
+	taken := false
+	err := p.disk.use(func() (err error) {
+		if p.pages == p.disk.pages {
+			taken, err = p.pages.append(p.write, last)
+		}
+		return err
+	})
+	if !taken || err != nil {
+		p.Abandon()
+	}
 }
 
 // Finish implements UnfinishedPage. Where what is written is in the way of another write, or was set aside, all is written.
@@ -62,7 +83,7 @@ func (p *aheadPage) Abandon() {
 
 // WholePage is an UnfinishedPage of a ledger that can write only all at once, by its WritePage.
 func WholePage(write func(page ...[]byte) error, last ...[]byte) UnfinishedPage {
-	return wholePage{write, last}
+	return &wholePage{write, last}
 }
 
 type wholePage struct {
@@ -70,6 +91,8 @@ type wholePage struct {
 	last  [][]byte
 }
 
-func (p wholePage) Finish(first ...[]byte) error { return p.write(slices.Concat(first, p.last)...) }
+func (p *wholePage) Append(last ...[]byte) { p.last = append(p.last, last...) }
 
-func (p wholePage) Abandon() {}
+func (p *wholePage) Finish(first ...[]byte) error { return p.write(slices.Concat(first, p.last)...) }
+
+func (p *wholePage) Abandon() {}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,35 +36,48 @@ func TestWriteAhead(t *testing.T) {
 		"forgotten":      {func(d *Disk) error { return d.ForgetPage("k") }, "none"},
 		"set aside":      {func(d *Disk) error { return d.SetAside(errors.New("test")) }, "none"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			d := openDisk(t, dir)
-			if err := d.WritePage("k", []byte("old")); err != nil {
+		parts := [][]byte{[]byte("la"), []byte("st "), []byte("part")}
+		for at := range parts {
+			t.Run(fmt.Sprint(name, at), func(t *testing.T) { testWriteAhead(t, parts, at, c.meanwhile, c.before) })
+		}
+	}
+}
+
+// testWriteAhead has something else written after a part.
+func testWriteAhead(t *testing.T, parts [][]byte, at int, meanwhile func(d *Disk) error, before string) {
+	dir := t.TempDir()
+	d := openDisk(t, dir)
+	if err := d.WritePage("k", []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	page := d.WriteAhead("k", parts[0])
+	for i := range parts {
+		if i > 0 {
+			page.Append(parts[i])
+		}
+		if i == at {
+			if err := meanwhile(d); err != nil {
 				t.Fatal(err)
 			}
-			page := d.WriteAhead("k", []byte("last "), []byte("part"))
-			if err := c.meanwhile(d); err != nil {
-				t.Fatal(err)
-			}
-			if got := newestPage(t, d, "k"); got != c.before {
-				t.Errorf("before it is finished there is %q", got)
-			}
-			if err := page.Finish([]byte("first, "), []byte("and ")); err != nil {
-				t.Fatal(err)
-			}
-			if n := openPagesToWrite(); n != 0 {
-				t.Errorf("%d files are open", n)
-			}
-			if got := newestPage(t, d, "k"); got != "first, and last part" {
-				t.Errorf("got %q", got)
-			}
-			closeDisk(t, d)
-			d = openDisk(t, dir)
-			defer closeDisk(t, d)
-			if got := newestPage(t, d, "k"); got != "first, and last part" {
-				t.Errorf("the next process has %q", got)
-			}
-		})
+		}
+	}
+	if got := newestPage(t, d, "k"); got != before {
+		t.Errorf("before it is finished there is %q", got)
+	}
+	if err := page.Finish([]byte("first, "), []byte("and ")); err != nil {
+		t.Fatal(err)
+	}
+	if n := openPagesToWrite(); n != 0 {
+		t.Errorf("%d files are open", n)
+	}
+	if got := newestPage(t, d, "k"); got != "first, and last part" {
+		t.Errorf("got %q", got)
+	}
+	closeDisk(t, d)
+	d = openDisk(t, dir)
+	defer closeDisk(t, d)
+	if got := newestPage(t, d, "k"); got != "first, and last part" {
+		t.Errorf("the next process has %q", got)
 	}
 }
 
@@ -75,7 +89,9 @@ func TestAbandoned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 * slotCount {
-		d.WriteAhead("k", []byte(strings.Repeat("x", 1000))).Abandon()
+		page := d.WriteAhead("k", []byte(strings.Repeat("x", 1000)))
+		page.Append([]byte(strings.Repeat("x", 100)))
+		page.Abandon()
 		d.WriteAhead("nothing").Abandon()
 	}
 	if n := openPagesToWrite(); n != 0 {
@@ -100,8 +116,9 @@ func TestAbandoned(t *testing.T) {
 // TestFinishAfterClose is an error, and closes the file.
 func TestFinishAfterClose(t *testing.T) {
 	d := openDisk(t, t.TempDir())
-	page := d.WriteAhead("k", []byte("last"))
+	page := d.WriteAhead("k", []byte("la"))
 	closeDisk(t, d)
+	page.Append([]byte("st"))
 	if err := page.Finish([]byte("first")); !errors.Is(err, errClosed) {
 		t.Errorf("got %v", err)
 	}
@@ -116,7 +133,8 @@ func TestFinishAfterClose(t *testing.T) {
 // TestMemoryWritesAhead: what is in memory is kept at the end.
 func TestMemoryWritesAhead(t *testing.T) {
 	m := NewMemory()
-	page := m.WriteAhead("k", []byte("last"))
+	page := m.WriteAhead("k", []byte("la"))
+	page.Append([]byte("st"))
 	if err := m.LoadPage("k", func([]byte) bool { return true }); !errors.Is(err, ErrNoPage) {
 		t.Errorf("got %v", err)
 	}

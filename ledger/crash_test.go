@@ -64,7 +64,8 @@ func writeStates(d *Disk) error {
 			fmt.Println("aside")
 		}
 		first, last := pageOf(i)[:100*i], pageOf(i)[100*i:]
-		page := d.WriteAhead("k", last)
+		page := d.WriteAhead("k", last[:1000])
+		page.Append(last[1000:2000], last[2000:])
 		var b Batch
 		for _, key := range []string{"a", "b", "c"} {
 			b.Put(key, fmt.Appendf(nil, "%d", i))

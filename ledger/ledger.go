@@ -25,8 +25,8 @@ type Ledger interface {
 	// finds it, even if this one is killed; a power cut may take what was written in the last milliseconds. The parts are
 	// not kept after the return.
 	WritePage(key string, page ...[]byte) error
-	// WriteAhead begins to write a page whose last part is known, and what comes before is not. Nothing of it is kept until
-	// the page is finished, and the part must not change until then.
+	// WriteAhead begins to write a page whose last part is known, or its beginning, and what comes before is not. Nothing of it
+	// is kept until the page is finished, and the part must not change until then.
 	WriteAhead(key string, last ...[]byte) UnfinishedPage
 	// LoadPage calls f with a key's pages, the newest first, until f returns true. The error is ErrNoPage where none was
 	// kept, ErrDamaged where one was and none can be read. f must not keep page, nor call the ledger.

@@ -44,10 +44,17 @@ func (f *pageFile) length() int64 {
 	return f.at
 }
 
-// begin writes the last part.
+// begin writes the last part, or its beginning.
 func (f *pageFile) begin(last [][]byte) error {
-	f.at, f.last = int64(pageHead+len(f.key)), sizeOf(last)
-	return f.write(last, tearAt(f.last))
+	f.at = int64(pageHead + len(f.key))
+	return f.append(last)
+}
+
+// append adds to the last part.
+func (f *pageFile) append(last [][]byte) error {
+	size := sizeOf(last)
+	f.last += size
+	return f.write(last, tearAt(size))
 }
 
 // end writes the first part, and then all that makes it a page.

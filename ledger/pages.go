@@ -183,8 +183,20 @@ func (p *pages) writeAhead(key string, last [][]byte) (*pageWrite, error) {
 	return w, err
 }
 
-// finish writes the first part: from then on there is the page. Where it is not taken, somebody else has written the key's
-// page since, or forgotten it.
+// append adds to the last part of a page. Where it is not taken, somebody else has written the key's page since, or forgotten it.
+func (p *pages) append(w *pageWrite, last [][]byte) (taken bool, err error) {
+	st := p.hold(w.key)
+	defer st.mu.Unlock()
+	if st.ahead != w {
+		return false, nil
+	}
+	err = w.append(last)
+	p.resize(st, w.slot, max(w.length(), st.length[w.slot]))
+	step("page.ahead")
+	return true, err
+}
+
+// finish writes the first part: from then on there is the page. It is taken as append does.
 func (p *pages) finish(w *pageWrite, first [][]byte) (taken bool, err error) {
 	st := p.hold(w.key)
 	defer st.mu.Unlock()

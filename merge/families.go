@@ -34,15 +34,11 @@ const manyLines = 16 << 10
 // RenderAndSay is Render and Say. Neither changes what the other reads: where there are many lines, both are done at once.
 // It calls ready when all is said, which may be before the page is made: the fold is locked then.
 func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []exposition.Filled {
-	said.Release()
+	said.again()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settle(now)
-	lines := 0
-	for _, inc := range f.incarnations {
-		lines += len(inc.slots)
-	}
-	if lines < manyLines {
+	if f.unsaidLines(said) < manyLines {
 		f.say(said)
 		ready()
 		return f.addUp(now)
@@ -55,6 +51,16 @@ func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []expositio
 	page := f.addUp(now)
 	group.Wait()
 	return page
+}
+
+// unsaidLines is how many lines are to be said yet.
+func (f *Fold) unsaidLines(said *Said) (n int) {
+	for _, inc := range f.incarnations {
+		if inc.present && !said.isAhead(inc) {
+			n += len(inc.slots)
+		}
+	}
+	return n
 }
 
 // settle decides, as of now, what there is to be shown.

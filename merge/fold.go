@@ -92,6 +92,8 @@ type Fold struct {
 
 	spare [][]float64 // buffers of stages that have ended
 	turns uint64      // how many pages were taken
+
+	saying uint64 // changes with what incarnations say, but for one by its own page: what was said ahead does not hold
 }
 
 // New gives an empty fold.
@@ -237,7 +239,9 @@ func (f *Fold) SetBase(inc *Incarnation, base bool) {
 func (f *Fold) SetUp(inc *Incarnation, up bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	inc.up = up
+	if inc.up != up {
+		inc.up, inc.ahead = up, 0
+	}
 }
 
 // Rename gives the incarnation another worker ID.
@@ -245,7 +249,7 @@ func (f *Fold) Rename(inc *Incarnation, workerID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if inc.WorkerID != workerID {
-		inc.WorkerID = workerID
+		inc.WorkerID, inc.ahead = workerID, 0
 		f.reshape()
 		clear(inc.labels)
 		if !inc.present {

@@ -48,10 +48,10 @@ type Incarnation struct {
 
 	encoded []byte // slots and untyped, for pages; nil: anew
 
-	order    *order  // that slots come from; nil where they were changed since
-	offsetAt []int32 // by line: one more than where its offset is; 0: not looked up yet
-	lease    *lease  // of last
-	arrived  uint64  // the round of the fold's arrived that has last
+	order   *order // that slots come from; nil where they were changed since
+	lease   *lease // of last
+	arrived uint64 // the round of the fold's arrived that has last
+	ahead   int    // as which one it was said ahead; 0: not, or what it says has changed
 }
 
 // meta is what a page says of a family; one copy is shared by the workers that say the same.
@@ -88,7 +88,7 @@ func (inc *Incarnation) drop(gone func(Slot) bool) bool {
 
 // setLines changes which lines the last snapshot has.
 func (inc *Incarnation) setLines(slots []Slot) {
-	inc.slots, inc.encoded, inc.order, inc.offsetAt = slots, nil, nil, nil
+	inc.slots, inc.encoded, inc.order = slots, nil, nil
 }
 
 func (inc *Incarnation) setUntyped(slot, raw Slot) {

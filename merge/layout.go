@@ -37,7 +37,7 @@ func (f *Fold) decideLayout() {
 // moved says that an incarnation came, went or has other lines now. Who has them is counted anew; the layout only
 // where the incarnation has a say in it: not where all agree on the types of its families, and it says no gauge modes.
 func (f *Fold) moved(inc *Incarnation) {
-	f.held = false
+	f.held, inc.ahead = false, 0
 	f.layout = f.layout && len(inc.hints) == 0 && agreed(inc)
 }
 

@@ -52,6 +52,7 @@ func (f *Fold) reshape() { f.shape++ }
 // that comes or goes changes nothing about that, mostly.
 func (f *Fold) redefine() {
 	f.meaning++
+	f.unsay()
 	f.reshape()
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // formatVersion is the first byte of a page and of the state record.
-const formatVersion = 1
+const formatVersion = 2
 
 // AppendHead appends the head of what a page needs to be shown again: what it counted, and what no durable record has yet.
 // What Say gives follows it. Both are called after the Render that is to be kept, with no Commit in between. What a Save gave
@@ -38,18 +38,6 @@ func (f *Fold) appendHead(dst []byte, needs uint64, carried *Save, tail []byte) 
 		dst = appendBytes(dst, tail)
 	}
 	return f.appendMarks(dst)
-}
-
-func (f *Fold) say(said *Said) {
-	f.first = nil
-	said.fold, said.text = f, slices.Grow(said.text[:0], f.saidBytes())
-	for _, inc := range f.incarnations {
-		if inc.present {
-			said.text = append(said.text, 1)
-			f.sayOf(inc, said)
-		}
-	}
-	said.text = append(said.text, 0)
 }
 
 // saidBytes is how much text say makes, mostly: a first page would be copied again and again while it grows.
@@ -153,6 +141,17 @@ func (inc *Incarnation) appendGauges(dst []byte) []byte {
 		dst = appendFloat(appendUint(dst, int(slot)), v)
 	}
 	return dst
+}
+
+// readSaid reads what Say wrote when that life was the last.
+func (f *Fold) readSaid(r *reader, life uint64) (list []*Incarnation) {
+	for r.bool() {
+		list = append(list, f.readIncarnation(r, life))
+	}
+	for at := r.below(len(list) + 1); at > 0; at = r.below(len(list) + 1) {
+		list[at-1] = nil // it was said anew, or is gone
+	}
+	return slices.DeleteFunc(list, func(inc *Incarnation) bool { return inc == nil })
 }
 
 // readIncarnation reads what sayOf wrote when that life was the last.

@@ -120,15 +120,13 @@ type carrier struct {
 	*Incarnation
 	o      *order
 	values []float64 // of the new page
+	next   int       // place of the offset: that of the next line, mostly, as they fell in this order before
 	// kept and between are the fold's, empty where they do not hold.
 	kept, between []sum
 }
 
 // carry gives how many series begin anew with the values. The offset's numbers are its own.
 func (f *Fold) carry(inc *Incarnation, o *order, values []float64) (resets int) {
-	if inc.offsetAt == nil {
-		inc.offsetAt = make([]int32, len(inc.slots))
-	}
 	c := carrier{Incarnation: inc, o: o, values: values}
 	if f.held {
 		c.kept, c.between = f.kept, f.between
@@ -139,10 +137,10 @@ func (f *Fold) carry(inc *Incarnation, o *order, values []float64) (resets int) 
 // lines carries on what counters had.
 func (c *carrier) lines() (resets int) {
 	for _, r := range c.o.alone {
-		last := c.last[r.begin:r.end]
+		slots, last := c.slots[r.begin:r.end], c.last[r.begin:r.end]
 		for i, v := range c.values[r.begin:r.end] {
-			if v < last[i] {
-				c.add(r.begin+int32(i), last[i], c.kept)
+			if had := last[i]; v < had {
+				c.add(slots[i], had, c.kept)
 				resets++
 			}
 		}
@@ -176,26 +174,24 @@ func (b *block) fell(last, values []float64) bool {
 func (c *carrier) block(b *block) {
 	below := 0.0
 	for i := b.buckets.begin; i < b.buckets.end; i++ {
-		c.add(i, c.last[i]-below, c.between)
+		c.add(c.slots[i], c.last[i]-below, c.between)
 		below = c.last[i]
 	}
 	if b.count >= 0 {
-		c.add(b.count, c.last[b.count], c.kept)
+		c.add(c.slots[b.count], c.last[b.count], c.kept)
 	}
 	if b.sum >= 0 {
-		c.add(b.sum, c.lastSum(c.slots[b.sum], c.last[b.sum]), c.kept)
+		c.add(c.slots[b.sum], c.lastSum(c.slots[b.sum], c.last[b.sum]), c.kept)
 	}
 }
 
-// add adds to a line's offset, and to what adding up begins with. Where the offset is is looked up once for as long as the
-// lines are the same.
-func (c *carrier) add(i int32, v float64, to []sum) {
-	slot, offset := c.slots[i], &c.offset
-	at := int(c.offsetAt[i]) - 1
-	if at < 0 || at >= len(offset.slots) || offset.slots[at] != slot {
+// add adds to a line's offset, and to what adding up begins with.
+func (c *carrier) add(slot Slot, v float64, to []sum) {
+	offset, at := &c.offset, c.next
+	if at >= len(offset.slots) || offset.slots[at] != slot {
 		at = offset.place(slot)
-		c.offsetAt[i] = int32(at + 1)
 	}
+	c.next = at + 1
 	if t, exact := addExact(offset.highs[at], v); exact && !offset.rests.has(at) {
 		offset.highs[at] = t
 	} else {
@@ -215,7 +211,7 @@ func (f *Fold) replaceLast(inc *Incarnation, st *Stage, handed bool) {
 	f.turns++
 	f.leaveArrived(inc)
 	old, l := inc.last, inc.lease
-	inc.last, inc.lease = st.values, st.lease
+	inc.last, inc.lease, inc.ahead = st.values, st.lease, 0
 	if st.values, st.lease = nil, nil; !handed {
 		f.giveBack(old, l)
 	}

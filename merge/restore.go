@@ -215,8 +215,7 @@ func (s *saved) restoreIncarnations(f *Fold, there map[uint64]bool) error {
 
 func (s *saved) restorePresent(f *Fold, there map[uint64]bool, byUID map[uint64]*Incarnation) error {
 	r := &reader{b: s.page.incarnations}
-	for r.bool() {
-		inc := f.readIncarnation(r, s.page.life)
+	for _, inc := range f.readSaid(r, s.page.life) {
 		departed := byUID[inc.seq]
 		switch _, is := there[inc.seq]; {
 		case s.state != nil && !is && inc.seq <= s.state.seq: // folded since

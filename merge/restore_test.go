@@ -48,7 +48,7 @@ func appendSaid(f *Fold, dst []byte) []byte {
 	var said Said
 	f.Say(&said)
 	defer said.Release()
-	for _, part := range said.AppendTo(nil) {
+	for _, part := range said.Take(nil) {
 		dst = append(dst, part...)
 	}
 	return dst

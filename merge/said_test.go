@@ -23,7 +23,7 @@ func TestSaidStays(t *testing.T) {
 	if len(said.numbers) != 2 {
 		t.Fatalf("%d times numbers are not copied", len(said.numbers))
 	}
-	parts := said.AppendTo(nil)
+	parts := said.Take(nil)
 	before := bytes.Join(parts, nil)
 	for _, v := range []float64{9, 2, 0.8, 0.2, 0.9, 0.1} { // whole numbers are added in another way
 		set(v)
@@ -40,7 +40,7 @@ func TestSaidStays(t *testing.T) {
 		t.Error("its memory is not used again")
 	}
 	f.Say(&said)
-	if now := bytes.Join(said.AppendTo(nil), nil); bytes.Equal(before, now) {
+	if now := bytes.Join(said.Take(nil), nil); bytes.Equal(before, now) {
 		t.Error("says what it said before")
 	}
 }

@@ -19,6 +19,7 @@ type stale struct {
 	last    map[string][]sample // by key: the last page
 	now     time.Time
 	held    int // how often pages were added up when they came
+	saying  saying
 }
 
 func newStale(t *rapid.T) *stale {
@@ -81,11 +82,14 @@ func (s *stale) round(t *rapid.T) {
 	for _, pair := range s.pairs {
 		if inc := pair[0]; inc.Present() && s.last[inc.Key] != nil && rapid.IntRange(0, 5).Draw(t, "answers") > 0 {
 			s.commit(pair, more(s.last[inc.Key], rapid.IntRange(0, 15).Draw(t, "reset") == 0))
+			s.saying.ahead(t, inc)
 		}
 	}
 }
 
 func (s *stale) show(t *rapid.T) {
+	s.saying.end(t, s.f, s.now)
+	s.saying.begin(t, s.f)
 	if s.f.layout && s.f.held && s.f.arrivedHolds() && s.f.arrived.pages > 0 {
 		s.held++
 	}
@@ -117,8 +121,17 @@ func (s *stale) step(t *rapid.T, what string) {
 		s.commit(s.join(), more(s.last["0"], true))
 	case what == "round" || !ok:
 		s.round(t)
+	case what == "up":
+		for _, inc := range pair {
+			inc.fold.SetUp(inc, !inc.up)
+		}
+	case what == "rename":
+		for _, inc := range pair {
+			inc.fold.Rename(inc, inc.WorkerID+"'")
+		}
 	case what == "page":
 		s.commit(pair, twinPage(t))
+		s.saying.ahead(t, pair[0])
 	default:
 		for _, inc := range pair {
 			if what == "return" {
@@ -132,9 +145,9 @@ func (s *stale) step(t *rapid.T, what string) {
 
 // TestNothingIsStale lets workers come, go, return and say something else, in random lives.
 func TestNothingIsStale(t *testing.T) {
-	held, schedules := 0, 0
+	held, schedules, said := 0, 0, saying{}
 	many(t, 400)
-	rare := []string{"page", "join", "depart", "depart", "return", "return", "goodbye", "time", "forget", "relabeled"}
+	rare := []string{"page", "join", "up", "rename", "depart", "depart", "return", "return", "goodbye", "time", "forget", "relabeled"}
 	what := rapid.SampledFrom(slices.Concat(slices.Repeat([]string{"round", "show"}, 6), rare))
 	rapid.Check(t, func(t *rapid.T) {
 		s := newStale(t)
@@ -142,9 +155,11 @@ func TestNothingIsStale(t *testing.T) {
 			s.step(t, what.Draw(t, "step"))
 		}
 		held += s.held
+		said.add(s.saying)
 		schedules++
 	})
 	if !t.Failed() && held < schedules {
 		t.Errorf("pages were added up when they came only %d times in %d schedules", held, schedules)
 	}
+	said.check(t, schedules)
 }

@@ -1,0 +1,89 @@
+package federator
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fedscrape/fedscrape/ledger"
+)
+
+// noted is a ledger that notes when a page is begun.
+type noted struct {
+	ledger.Ledger
+	begun []time.Time
+}
+
+func (n *noted) WriteAhead(key string, last ...[]byte) ledger.UnfinishedPage {
+	n.begun = append(n.begun, time.Now())
+	return n.Ledger.WriteAhead(key, last...)
+}
+
+// many is a page of so many lines that what it says is written at once.
+func many(v float64) string {
+	var b strings.Builder
+	b.WriteString(counter(v, 100) + "# TYPE many_total counter\n")
+	for i := range enough / 8 {
+		fmt.Fprintf(&b, "many_total{k=\"%d\"} %v\n", i, v)
+	}
+	return b.String()
+}
+
+func (w *world) instance() *Instance {
+	in, err := w.federator.find("webapp", "web1")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return in
+}
+
+// TestWritesWhileWorkersAnswer: what a worker says is on its way to the ledger while another has not answered yet, and what is
+// there in the end is what the page shows, whatever came in between.
+func TestWritesWhileWorkersAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(w *world)
+		after     float64 // what it adds
+	}{
+		"nothing":       {func(*world) {}, 0},
+		"a goodbye":     {func(w *world) { w.wantHand("", w.hand("w3", 100, counter(3, 100))) }, 1},
+		"another write": {func(w *world) { w.instance().keepNow(true) }, 0},
+		"a new line":    {func(w *world) { w.at("h:2", answer{page: counter(8, 100) + "# TYPE new_total counter\nnew_total 1\n", delay: time.Second}) }, 0},
+		"a departure":   {func(w *world) { w.deregister("w1") }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				n := &noted{Ledger: w.ledger}
+				w.ledger = n
+				w.restart()
+				two(w)
+				w.register("w3", "h:3")
+				w.tell()
+				w.at("h:3", answer{page: counter(2, 100)})
+				w.at("h:1", answer{page: many(5)})
+				w.want("x_total", "14")
+				w.at("h:1", answer{page: many(6)})
+				w.at("h:2", answer{page: counter(8, 100), delay: time.Second})
+				begun := time.Now()
+				n.begun = nil
+				done := make(chan string)
+				go func() { done <- w.value("x_total") }()
+				time.Sleep(time.Second / 2)
+				synctest.Wait()
+				c.meanwhile(w)
+				want := fmt.Sprint(16 + c.after)
+				if got := <-done; got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+				if len(n.begun) == 0 || !n.begun[0].Equal(begun) {
+					t.Errorf("pages were begun at %v, the round at %v", n.begun, begun)
+				}
+				w.refuse("h:1") // the ledger has what it said
+				w.restart()
+				w.want("x_total", want)
+				w.want("many_total{k=77}", "6")
+			})
+		})
+	}
+}
