@@ -189,6 +189,10 @@ func (in *Instance) closer(g *ingest, a, former *speaker, current merge.Gap) boo
 	if gap.Fell {
 		return false
 	}
+	if gap.Same { // one copy is enough: it is known to be the same without another look
+		in.fold.Release(former.page)
+		former.page = in.fold.Share(a.page)
+	}
 	if a.start > 0 && gap.Rise == 0 {
 		return false // a process that tells its start, and counts nothing between two answers, is no second one at work
 	}

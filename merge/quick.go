@@ -217,9 +217,10 @@ func (f *Fold) replaceLast(inc *Incarnation, st *Stage, handed bool) {
 	}
 }
 
-// recycle keeps a buffer for a later stage.
+// recycle keeps a buffer for a later stage. A round may take one for each worker, and give back two: the last page and the one
+// before a fall.
 func (f *Fold) recycle(values []float64) {
-	if len(f.spare) < len(f.incarnations)+1 {
+	if len(f.spare) <= 2*len(f.incarnations) {
 		f.spare = append(f.spare, values[:0])
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 // Snapshot is a page of the past, to hold others against. It must not be used with another fold.
@@ -100,6 +101,8 @@ type Gap struct {
 	Fell bool
 	// Rise is by how much the cumulative series have risen in all: where none fell.
 	Rise float64
+	// Same tells that both say the very same: it is found out only of pages with the same lines in the same order.
+	Same bool
 	odd  bool // some rise is no number
 }
 
@@ -171,17 +174,15 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || o.ages > from.life {
 		return g, false
 	}
-	for _, r := range o.growing {
-		had, values := from.last[r.begin:r.end], st.values[r.begin:r.end]
-		if sameBits(had, values) {
-			continue
-		}
-		if g.steps(had, values); g.Fell {
-			return g, true
+	if g.Same = sameBits(from.last, st.values); !g.Same {
+		for _, r := range o.growing {
+			if g.steps(from.last[r.begin:r.end], st.values[r.begin:r.end]); g.Fell {
+				return g, true
+			}
 		}
 	}
-	if !g.odd && g.Rise <= math.MaxFloat64 {
-		st.risen = &from.last[0]
+	if last := unsafe.SliceData(st.inc.last); last == &from.last[0] && !g.odd && g.Rise <= math.MaxFloat64 {
+		st.risen = last
 	}
 	return g, true
 }
