@@ -100,6 +100,40 @@ near:
 	JA   done
 	CMPQ CX, $32
 	JB   short
+	CMPB ·wide(SB), $0
+	JEQ  narrow
+	CMPQ CX, $64
+	JB   two
+	CMPQ CX, $128
+	JA   narrow
+	VMOVDQU (SI), Y0                    // the last 64 bytes too, some of them twice
+	VMOVDQU 32(SI), Y1
+	VPCMPEQB (DX), Y0, Y0
+	VPCMPEQB 32(DX), Y1, Y1
+	VMOVDQU -64(R13), Y2
+	VMOVDQU -32(R13), Y3
+	VPCMPEQB -64(DX)(CX*1), Y2, Y2
+	VPCMPEQB -32(DX)(CX*1), Y3, Y3
+	VPAND Y1, Y0, Y0
+	VPAND Y3, Y2, Y2
+	VPAND Y2, Y0, Y0
+	JMP  equal
+
+two:
+	VMOVDQU (SI), Y0
+	VPCMPEQB (DX), Y0, Y0
+	VMOVDQU -32(R13), Y1
+	VPCMPEQB -32(DX)(CX*1), Y1, Y1
+	VPAND Y1, Y0, Y0
+
+equal:
+	VPMOVMSKB Y0, AX
+	VZEROUPPER
+	CMPL AX, $-1
+	JNE  done
+	JMP  behind
+
+narrow:
 	LEAQ -32(R13), R15                  // the last 32 bytes are compared at the end, some of them twice
 	MOVQ SI, AX
 
