@@ -37,8 +37,10 @@ var encoders = sync.Pool{New: func() any { return &encoder{labelNames: map[strin
 // encoder gathers lines in one buffer.
 type encoder struct {
 	w          io.Writer
+	lender     lender // w, where it lends room; else nil
 	enc        Encoding
 	buf        []byte
+	own        []byte    // where buf is lent
 	under      *Series   // whose lines come
 	labels     []byte    // of the series under way, each with a comma after it: a histogram writes them on every line
 	labeled    bool      // labels are those of the series
@@ -52,6 +54,7 @@ type encoder struct {
 // release gives the encoder back, without what the page was of: of one that broke off, lines that nobody got are left.
 func (e *encoder) release() {
 	clear(e.labelNames)
+	e.giveBack()
 	if e.buf = e.buf[:0]; cap(e.buf) > 4*flushAt { // of a form that was made
 		e.buf = nil
 	}
@@ -64,6 +67,39 @@ func (e *encoder) flush() {
 		_, e.err = e.w.Write(e.buf)
 	}
 	e.buf = e.buf[:0]
+	e.borrow()
+}
+
+// borrow takes the room that the lender has by now; where it has none, the encoder's own.
+func (e *encoder) borrow() {
+	if e.lender == nil {
+		return
+	}
+	if e.buf = e.lender.AvailableBuffer(); cap(e.buf) == 0 {
+		e.giveBack()
+	}
+}
+
+func (e *encoder) giveBack() {
+	if e.lender != nil {
+		e.lender, e.buf, e.own = nil, e.own[:0], nil
+	}
+}
+
+// lender is a Writer that lends the room behind what it has, as bytes.Buffer does: what is appended there, and written then, need
+// not be copied.
+type lender interface {
+	io.Writer
+	AvailableBuffer() []byte
+}
+
+// writeTo begins a page.
+func (e *encoder) writeTo(w io.Writer, enc Encoding) {
+	e.w, e.enc = w, enc
+	if l, ok := w.(lender); ok {
+		e.lender, e.own = l, e.buf
+		e.borrow()
+	}
 }
 
 // family gives a family's name as the encoding can carry it. It is escaped before a suffix is cut off or added: escaping

@@ -100,7 +100,7 @@ func (s *Sheet) Families() []Filled { return s.families }
 func EncodeFilled(w io.Writer, enc Encoding, families []Filled) error {
 	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
 	defer e.release()
-	e.w, e.enc = w, enc
+	e.writeTo(w, enc)
 	for i := range families {
 		if e.fill(families[i].in(enc), &families[i]); e.err != nil {
 			return e.err

@@ -49,8 +49,12 @@ func TestWritesWhileWorkersAnswer(t *testing.T) {
 		"nothing":       {func(*world) {}, 0},
 		"a goodbye":     {func(w *world) { w.wantHand("", w.hand("w3", 100, counter(3, 100))) }, 1},
 		"another write": {func(w *world) { w.instance().keepNow(true) }, 0},
-		"a new line":    {func(w *world) { w.at("h:2", answer{page: counter(8, 100) + "# TYPE new_total counter\nnew_total 1\n", delay: time.Second}) }, 0},
 		"a departure":   {func(w *world) { w.deregister("w1") }, 0},
+		"a new line": {func(w *world) {
+			w.register("w4", "h:4")
+			w.at("h:4", answer{page: "# TYPE new_total counter\nnew_total 1\n"})
+			w.tell()
+		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -38,8 +39,31 @@ func newWhole(w http.ResponseWriter, ready func() bool) *whole {
 	return b
 }
 
+// room is how much AvailableBuffer has at least: of less, who fills it would need more at once.
+const room = 128 << 10
+
+// AvailableBuffer lends room: what is appended there, and written then, is not copied.
+func (b *whole) AvailableBuffer() []byte {
+	if b.state != heldBack {
+		return nil
+	}
+	b.body = slices.Grow(b.body, room)
+	return b.body[len(b.body):]
+}
+
+// lent tells whether p is in the room that was lent.
+func (b *whole) lent(p []byte) bool {
+	n := len(b.body)
+	return len(p) > 0 && len(p) <= cap(b.body)-n && &b.body[:n+1][n] == &p[0]
+}
+
 func (b *whole) Write(p []byte) (int, error) {
-	if b.state == heldBack && len(b.body)+len(p) <= maxWhole {
+	switch {
+	case b.state != heldBack || len(b.body)+len(p) > maxWhole:
+	case b.lent(p):
+		b.body = b.body[:len(b.body)+len(p)]
+		return len(p), nil
+	default:
 		b.body = append(b.body, p...)
 		return len(p), nil
 	}

@@ -128,3 +128,33 @@ func TestPanicCutsThePage(t *testing.T) {
 		t.Errorf("half a page looks whole: %d, %d bytes", resp.StatusCode, len(body))
 	}
 }
+
+// TestWholeLendsRoom: a page that is encoded in the room of its body is the same as one that is copied there, whatever was in that
+// room before.
+func TestWholeLendsRoom(t *testing.T) {
+	enc := exposition.Negotiate("text/plain")
+	for _, lines := range []int{1, 1500, 9000, 70, 60_000, 2000, 9001} { // 60,000 have more than maxWhole
+		family := exposition.Family{Name: "lines_total", Type: exposition.Counter}
+		for i := range lines {
+			family.Series = append(family.Series, exposition.Series{
+				Labels: exposition.Labels{{Name: "k", Value: strings.Repeat("x", 50+i%50)}, {Name: "l", Value: strconv.Itoa(i)}}, Value: float64(lines + i),
+			})
+		}
+		families := []exposition.Filled{exposition.Fill(&family)}
+		var want strings.Builder
+		if err := exposition.EncodeFilled(&want, enc, families); err != nil {
+			t.Fatal(err)
+		}
+		got := httptest.NewRecorder()
+		b := newWhole(got, func() bool { return true })
+		if err := exposition.EncodeFilled(b, enc, families); err != nil {
+			t.Fatal(err)
+		}
+		if whole := len(b.body); whole != want.Len() && want.Len() <= maxWhole {
+			t.Errorf("%d lines: %d bytes are held back of %d", lines, whole, want.Len())
+		}
+		if b.end(); got.Body.String() != want.String() {
+			t.Errorf("%d lines: %d bytes, or others than %d", lines, got.Body.Len(), want.Len())
+		}
+	}
+}
