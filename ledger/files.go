@@ -20,7 +20,8 @@ type files interface {
 
 // file is one of them.
 type file interface {
-	io.WriterAt
+	// writeAt writes parts that follow one another, and gives how many bytes of them are written.
+	writeAt(at int64, parts ...[]byte) (n int, err error)
 	io.Closer
 	Truncate(size int64) error
 }
@@ -31,7 +32,39 @@ type dirFiles string
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }
 
 func (d dirFiles) open(name string) (file, error) {
-	return os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return dirFile{f}, nil
+}
+
+// dirFile is a file in a directory.
+type dirFile struct{ *os.File }
+
+// writeAt writes many parts by one call of the system, where it has one for that. What that leaves is written part by part: an
+// error comes again, if it is one.
+func (f dirFile) writeAt(at int64, parts ...[]byte) (n int, err error) {
+	if len(parts) > 1 {
+		n = gather(f.File, at, parts)
+	}
+	return f.writeRest(at, n, parts)
+}
+
+// writeRest writes what comes after the first n bytes of all parts, and gives how many are written then.
+func (f dirFile) writeRest(at int64, n int, parts [][]byte) (int, error) {
+	done := n
+	for _, part := range parts {
+		had := min(done, len(part))
+		if done -= had; had == len(part) {
+			continue
+		}
+		m, err := f.WriteAt(part[had:], at+int64(n))
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // tearAt is where a write is torn in two.

@@ -33,7 +33,10 @@ type pageFile struct {
 	key  string
 	at   int64  // the end of what is written
 	last int    // bytes of the page's last part
-	sum  uint32 // of what is written
+	sum  uint32 // of what is written, and gathered
+
+	gathered [][]byte // pieces that are to be written
+	size     int      // of them
 }
 
 // length is how long what is written has made the file.
@@ -63,7 +66,7 @@ func (f *pageFile) end(v version, first [][]byte) error {
 		return err
 	}
 	step("page.headless")
-	_, err := f.file.WriteAt(f.head(v, sizeOf(first)), 0)
+	_, err := f.file.writeAt(0, f.head(v, sizeOf(first)))
 	return err
 }
 
@@ -79,8 +82,12 @@ func (f *pageFile) head(v version, first int) []byte {
 	return dst
 }
 
-// atOnce is how much is read for the checksum before it is written: it is in the processor's cache still.
-const atOnce = 128 << 10
+// atOnce is how much is read for the checksum before it is written: it is in the processor's cache still. manyParts are how many
+// parts that may be.
+const (
+	atOnce    = 128 << 10
+	manyParts = 64
+)
 
 // write writes parts one after another, and stops after tear bytes for the test that dies there.
 func (f *pageFile) write(parts [][]byte, tear int) error {
@@ -88,24 +95,33 @@ func (f *pageFile) write(parts [][]byte, tear int) error {
 		for piece := range slices.Chunk(part, atOnce) {
 			f.sum = crc32.Update(f.sum, castagnoli, piece)
 			if tear >= 0 && tear < len(piece) {
-				if err := f.writePiece(piece[:tear]); err != nil {
+				if err := f.gather(piece[:tear], true); err != nil {
 					return err
 				}
 				step("page.torn")
 				piece = piece[tear:]
 			}
 			tear -= len(piece)
-			if err := f.writePiece(piece); err != nil {
+			if err := f.gather(piece, false); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return f.gather(nil, true)
 }
 
-func (f *pageFile) writePiece(piece []byte) error {
-	n, err := f.file.WriteAt(piece, f.at)
+// gather writes a piece, now or with those that come.
+func (f *pageFile) gather(piece []byte, now bool) error {
+	if len(piece) > 0 {
+		f.gathered, f.size = append(f.gathered, piece), f.size+len(piece)
+	}
+	if !now && f.size < atOnce && len(f.gathered) < manyParts {
+		return nil
+	}
+	n, err := f.file.writeAt(f.at, f.gathered...)
 	f.at += int64(n)
+	clear(f.gathered)
+	f.gathered, f.size = f.gathered[:0], 0
 	return err
 }
 

@@ -64,7 +64,8 @@ type openFile struct {
 
 func (f *openFile) Close() error { return nil }
 
-func (f *openFile) WriteAt(data []byte, at int64) (n int, err error) {
+func (f *openFile) writeAt(at int64, parts ...[]byte) (n int, err error) {
+	data := slices.Concat(parts...)
 	if f.disk.full {
 		data, err = data[:f.disk.random.IntN(len(data)+1)], os.ErrPermission
 	}

@@ -25,7 +25,7 @@ type saidNumbers struct {
 }
 
 // manyNumbers is from how many on a copy costs more than a write of their own.
-const manyNumbers = 4096
+const manyNumbers = 256
 
 // add adds numbers that have a lease.
 func (s *Said) add(values []float64, l **lease) {

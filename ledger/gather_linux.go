@@ -1,0 +1,19 @@
+package ledger
+
+import (
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// gather writes parts that follow one another, and gives how many bytes of them are written: what comes after those is to be
+// written again.
+func gather(file *os.File, at int64, parts [][]byte) (n int) {
+	n, err := unix.Pwritev(int(file.Fd()), parts, at)
+	runtime.KeepAlive(file)
+	if err != nil {
+		return 0
+	}
+	return n
+}
