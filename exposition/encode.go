@@ -27,7 +27,7 @@ func (e *encoder) end() error {
 	if e.enc.Format == OpenMetrics {
 		e.buf = append(e.buf, "# EOF\n"...)
 	}
-	e.flush()
+	e.write()
 	return e.err
 }
 
@@ -63,11 +63,15 @@ func (e *encoder) release() {
 }
 
 func (e *encoder) flush() {
+	e.write()
+	e.buf = e.buf[:0]
+	e.borrow()
+}
+
+func (e *encoder) write() {
 	if e.err == nil {
 		_, e.err = e.w.Write(e.buf)
 	}
-	e.buf = e.buf[:0]
-	e.borrow()
 }
 
 // borrow takes the room that the lender has by now; where it has none, the encoder's own.

@@ -1,6 +1,7 @@
 package federator
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/fedscrape/fedscrape/ledger"
@@ -10,17 +11,20 @@ import (
 // write is a write of an instance. Most of a page is what its workers say: that is on its way to the ledger while they answer,
 // and while the page is made.
 type write struct {
-	said  *merge.Said   // nil: no page is written
+	said  *merge.Said
 	parts chan [][]byte // of what is said, closed when all is; it has room
 	rest  chan *keeping // gets what else is to be written, once; nil: the write is given up
+	vain  atomic.Bool   // it is given up: what parts has needs not be written
 	done  chan struct{} // closed at the end
 }
 
-// newWrite makes a write of a page that is given so many parts before its last one.
+// newWrite makes a write that is given so many parts before its last one.
 func (in *Instance) newWrite(parts int) *write {
-	w := &write{said: &merge.Said{}, parts: make(chan [][]byte, parts+1), rest: make(chan *keeping, 1), done: make(chan struct{})}
+	w := &write{parts: make(chan [][]byte, parts+1), rest: make(chan *keeping, 1), done: make(chan struct{})}
 	if n := len(in.said); n > 0 {
 		w.said, in.said = in.said[n-1], in.said[:n-1]
+	} else {
+		w.said = &merge.Said{}
 	}
 	return w
 }
@@ -79,6 +83,7 @@ func (in *Instance) takeAhead(r *round, keeps bool) *write {
 // giveUp ends a write that has no turn.
 func (w *write) giveUp() {
 	if w != nil {
+		w.vain.Store(true)
 		close(w.parts)
 		w.rest <- nil
 	}
@@ -103,9 +108,11 @@ func (in *Instance) write(w *write) {
 	var took time.Duration
 	for parts := range w.parts {
 		begun := time.Now()
-		if page == nil {
+		switch {
+		case w.vain.Load(): // it would be in the way of the write that counts
+		case page == nil:
 			page = in.federator.ledger.WriteAhead(in.key.prefix(), parts...)
-		} else {
+		default:
 			page.Append(parts...)
 		}
 		took += time.Since(begun)

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,6 +112,30 @@ func TestAbandoned(t *testing.T) {
 	}
 	if counted, are := d.pages.bytes.Load(), dirFiles(d.path(pagesName)).size(); counted != are {
 		t.Errorf("%d bytes are counted, there are %d", counted, are)
+	}
+}
+
+// TestUnfinishedIsNoDamage: a process that ended while a page was on its way leaves nothing that the next one calls damaged.
+func TestUnfinishedIsNoDamage(t *testing.T) {
+	dir := t.TempDir()
+	d := openDisk(t, dir)
+	for range slotCount + 1 {
+		if err := d.WritePage("k", bytes.Repeat([]byte("kept"), 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := d.WriteAhead("k", bytes.Repeat([]byte("x"), 500))
+	page.Append([]byte("and more"))
+	page.Abandon()
+	closeDisk(t, d)
+	var log bytes.Buffer
+	d, err := Open(dir, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDisk(t, d)
+	if got := newestPage(t, d, "k"); !strings.HasPrefix(got, "kept") || log.Len() > 0 {
+		t.Errorf("got %.10q, logged %q", got, log.String())
 	}
 }
 

@@ -26,7 +26,7 @@ type file interface {
 	Truncate(size int64) error
 }
 
-// dirFiles are files in a directory. They do not stay open: a thousand instances have four thousand.
+// dirFiles are files in a directory. They stay open while a page is written: a thousand instances have four thousand.
 type dirFiles string
 
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }

@@ -10,7 +10,7 @@ import (
 
 // A page in its file: the head, which is magic, checksum, lengths and numbers; the key; the page's last part, and its first
 // part. The last part is written when the first is perhaps not known yet, and head and key at the end: until then there is no
-// page. The checksum is that of all that comes after it, from the last part on and around to the key.
+// page: what an older one left there is cleared first. The checksum is that of all that comes after it, from the last part on and around to the key.
 const (
 	pageMagic = "fscpage" + string(rune(formatVersion))
 	pageHead  = len(pageMagic) + crc32.Size + 4 + 8 + 8 + 8 + 8
@@ -39,17 +39,11 @@ type pageFile struct {
 	size     int      // of them
 }
 
-// length is how long what is written has made the file.
-func (f *pageFile) length() int64 {
-	if f.at == int64(pageHead+len(f.key)) { // room is left for the head
-		return 0
-	}
-	return f.at
-}
-
-// begin writes the last part, or its beginning.
+// begin writes the last part, or its beginning, and a head that says that there is no page yet.
 func (f *pageFile) begin(last [][]byte) error {
-	f.at = int64(pageHead + len(f.key))
+	if err := f.gather(make([]byte, pageHead+len(f.key)), false); err != nil {
+		return err
+	}
 	return f.append(last)
 }
 
@@ -130,6 +124,12 @@ func sizeOf(parts [][]byte) (n int) {
 		n += len(part)
 	}
 	return n
+}
+
+// unfinished tells whether a file has a page that was begun and not finished: its process was ended meanwhile.
+func unfinished(data []byte) bool {
+	head := data[:min(len(data), pageHead)]
+	return len(bytes.Trim(head, "\x00")) == 0
 }
 
 // decodePage is the way back. The file may be longer than the page: an older one was.

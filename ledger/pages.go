@@ -144,9 +144,12 @@ func (p *pages) read(key string, st *pageState) ([]version, error) {
 			return nil, err
 		}
 		st.length[slot] = int64(len(data))
+		if unfinished(data) {
+			continue
+		}
 		v, err := decodePage(key, data)
 		if err != nil {
-			p.logger.Warn("Ledger has a page that was not written to its end, or is damaged; an older one counts", "file", name, "err", err)
+			p.logger.Warn("Ledger has a page that is damaged; the newest of the others counts", "file", name, "err", err)
 			continue
 		}
 		st.seq[slot], v.slot = v.seq, slot
@@ -191,7 +194,7 @@ func (p *pages) append(w *pageWrite, last [][]byte) (taken bool, err error) {
 		return false, nil
 	}
 	err = w.append(last)
-	p.resize(st, w.slot, max(w.length(), st.length[w.slot]))
+	p.resize(st, w.slot, max(w.at, st.length[w.slot]))
 	step("page.ahead")
 	return true, err
 }
@@ -221,7 +224,7 @@ func (p *pages) begin(key string, st *pageState, last [][]byte) (*pageWrite, err
 	}
 	step("page.begin")
 	err = w.begin(last)
-	p.resize(st, w.slot, max(w.length(), st.length[w.slot]))
+	p.resize(st, w.slot, max(w.at, st.length[w.slot]))
 	if err != nil {
 		return nil, errors.Join(err, w.file.Close())
 	}

@@ -195,7 +195,7 @@ func (f *Fold) Remove(inc *Incarnation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
-	inc.present = false
+	inc.present, inc.ahead = false, 0
 	f.disown(inc)
 	f.layout, f.held = false, false
 	f.changed()

@@ -232,7 +232,7 @@ func (f *Fold) Incarnations() []*Incarnation {
 func (f *Fold) SetBase(inc *Incarnation, base bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	inc.base = base
+	inc.base, inc.ahead = base, 0
 }
 
 // SetUp says whether the incarnation answered the last round: its live gauges count only then.

@@ -13,8 +13,8 @@ import (
 const formatVersion = 2
 
 // AppendHead appends the head of what a page needs to be shown again: what it counted, and what no durable record has yet.
-// What Say gives follows it. Both are called after the Render that is to be kept, with no Commit in between. What a Save gave
-// after Say is durable before the page, or there is no such page.
+// What Say gives follows it. Both, Say as the end of what SayAhead began, are called after the Render that is to be kept, with no
+// Commit in between. What a Save gave after Say is durable before the page, or there is no such page.
 func (f *Fold) AppendHead(dst []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -108,7 +108,7 @@ func (f *Fold) unsay() { f.saying++ }
 func (f *Fold) SayAhead(said *Said, inc *Incarnation) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !inc.present || !f.saysOn(said) {
+	if !inc.present || !inc.committed || !f.saysOn(said) {
 		return false
 	}
 	said.ahead = append(said.ahead, inc)

@@ -78,3 +78,31 @@ func (s *saying) check(t *testing.T, schedules int) {
 		t.Errorf("%d said ahead count, %d do not, in %d schedules", s.held, s.not, schedules)
 	}
 }
+
+// TestSaidOfOneThatChanges: one whose base is set anew is said anew, one that is removed is not said, and one without a page not
+// ahead.
+func TestSaidOfOneThatChanges(t *testing.T) {
+	f := New(NewOptions())
+	a, b, silent := add(f, "a"), add(f, "b"), add(f, "silent")
+	for _, inc := range []*Incarnation{a, b} {
+		page(f, inc, t0, sample{id: counter("x_total"), v: 5})
+	}
+	f.Families(t0)
+	var said Said
+	f.BeginSay(&said)
+	if !f.SayAhead(&said, a) || !f.SayAhead(&said, b) || f.SayAhead(&said, silent) {
+		t.Error("who is said ahead is another one")
+	}
+	f.SetBase(a, true)
+	f.Remove(b)
+	f.Say(&said)
+	r := &reader{b: bytes.Join(said.Take(nil), nil)}
+	var got []string
+	for _, inc := range f.readSaid(r, f.life) {
+		got = append(got, fmt.Sprintf("%s %t", inc.Key, inc.base))
+	}
+	if want := []string{"a true", "silent false"}; fmt.Sprint(got) != fmt.Sprint(want) || r.end() != nil {
+		t.Errorf("said are %v, want %v, %v", got, want, r.err)
+	}
+	said.Release()
+}
