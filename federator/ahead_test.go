@@ -21,6 +21,14 @@ func (n *noted) WriteAhead(key string, last ...[]byte) ledger.UnfinishedPage {
 	return n.Ledger.WriteAhead(key, last...)
 }
 
+// less makes so many bytes enough.
+func less(t *testing.T, bytes int) {
+	t.Helper()
+	was := enough
+	t.Cleanup(func() { enough = was })
+	enough = bytes
+}
+
 // many is a page of so many lines that what it says is written at once.
 func many(v float64) string {
 	var b strings.Builder
@@ -42,6 +50,7 @@ func (w *world) instance() *Instance {
 // TestWritesWhileWorkersAnswer: what a worker says is on its way to the ledger while another has not answered yet, and what is
 // there in the end is what the page shows, whatever came in between.
 func TestWritesWhileWorkersAnswer(t *testing.T) {
+	less(t, 64<<10)
 	for name, c := range map[string]struct {
 		meanwhile func(w *world)
 		after     float64 // what it adds

@@ -113,6 +113,7 @@ func TestFullDisk(t *testing.T) {
 
 // A disk that hangs costs a page a second, and the next ones nothing. The state that is written in the end is whole.
 func TestHungDisk(t *testing.T) {
+	less(t, 64<<10)
 	small := func(v float64) string { return counter(v, 100) }
 	for _, ahead := range []bool{false, true} {
 		for _, page := range []func(v float64) string{small, many} {

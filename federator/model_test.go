@@ -34,6 +34,7 @@ func TestModel(t *testing.T) {
 	if s := os.Getenv("FEDSCRAPE_MODEL_SEED"); s != "" {
 		n, seed = 1, number(t, s)
 	}
+	less(t, 300) // the words of two or three workers
 	t.Logf("%d schedules from FEDSCRAPE_MODEL_SEED=%d on", n, seed)
 	steps := &stepCounts{n: map[string]int{}}
 	t.Run("", func(t *testing.T) { // ends when all have

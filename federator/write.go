@@ -55,8 +55,8 @@ func (in *Instance) beginAhead() *write {
 	return w
 }
 
-// enough bytes are written at once.
-const enough = 128 << 10
+// enough bytes are written at once: another goroutine does that, and each time costs to wake it. A test has less.
+var enough = 1 << 20
 
 // sayAhead has the round's write go on with what a worker says, which has just answered.
 func (in *Instance) sayAhead(m *member) {
