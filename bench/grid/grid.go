@@ -129,21 +129,17 @@ func (b *bench) peers(ctx context.Context, c config, values string, f *fleet, ce
 		if r.values != values || r.variant == "floor-raw" {
 			continue
 		}
-		var all []figures
-		for range b.timesOf(r) {
-			m, err := b.one(ctx, r.variant, values, f)
-			if err != nil {
-				return err
-			}
-			again, err := floor()
-			if err != nil {
-				return err
-			}
-			all, floors = append(all, m), append(floors, again)
-			fmt.Fprintf(os.Stderr, "%s %s: %s; floor %s; %d GETs, %s to %s ms\n", c, r.name,
-				cell{m, median(floors)}, number(again.Med), m.N, number(m.Min), number(m.Max))
+		if measured[r], err = b.one(ctx, r.variant, values, f); err != nil {
+			return err
 		}
-		measured[r] = median(all)
+		again, err := floor()
+		if err != nil {
+			return err
+		}
+		floors = append(floors, again)
+		m := measured[r]
+		fmt.Fprintf(os.Stderr, "%s %s: %s; floor %s; %d GETs, %s to %s ms\n", c, r.name,
+			cell{m, median(floors)}, number(again.Med), m.N, number(m.Min), number(m.Max))
 	}
 	for r, m := range measured {
 		cells[r] = cell{m, median(floors)}
@@ -152,14 +148,6 @@ func (b *bench) peers(ctx context.Context, c config, values string, f *fleet, ce
 		cells[b.rows()[0]] = cell{median(floors), median(floors)}
 	}
 	return nil
-}
-
-// timesOf is how often a row is measured, by a process of its own each time: what else the machine does differs.
-func (b *bench) timesOf(r row) int {
-	if r.variant == product || r.variant == inMemory {
-		return max(1, b.times)
-	}
-	return 1
 }
 
 // one starts a peer, measures it and stops it.
