@@ -100,3 +100,22 @@ func TestWritesWhileWorkersAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestGivenUpIsNotWritten: what a write that is given up still had to write does not get in the way of the one that counts.
+func TestGivenUpIsNotWritten(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		n := &noted{Ledger: w.ledger}
+		w.ledger = n
+		w.restart()
+		two(w)
+		w.want("x_total", "12")
+		n.begun = nil
+		in := w.instance()
+		given := in.newWrite(1)
+		given.parts <- [][]byte{[]byte("part")}
+		given.giveUp()
+		if in.write(given); len(n.begun) > 0 {
+			t.Errorf("%d pages were begun", len(n.begun))
+		}
+	})
+}

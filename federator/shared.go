@@ -181,6 +181,7 @@ func (in *Instance) comeback(m *member, a *speaker, g *ingest) *speaker {
 // closer tells whether a page without an identity follows a former one much better than the last: it does not fall
 // where the other does, or it repeats what the other would have to jump to. How many series change says nothing: of
 // processes that started in one tick, who answers again may have spent time on the CPU, and so come level with another.
+// Of two pages that are the very same, former keeps no copy of its own.
 func (in *Instance) closer(g *ingest, a, former *speaker, current merge.Gap) bool {
 	if former.soft || former.page == nil {
 		return false

@@ -1,7 +1,6 @@
 package federator
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/fedscrape/fedscrape/ledger"
@@ -14,7 +13,6 @@ type write struct {
 	said  *merge.Said
 	parts chan [][]byte // of what is said, closed when all is; it has room
 	rest  chan *keeping // gets what else is to be written, once; nil: the write is given up
-	vain  atomic.Bool   // it is given up: what parts has needs not be written
 	done  chan struct{} // closed at the end
 }
 
@@ -83,8 +81,10 @@ func (in *Instance) takeAhead(r *round, keeps bool) *write {
 // giveUp ends a write that has no turn.
 func (w *write) giveUp() {
 	if w != nil {
-		w.vain.Store(true)
 		close(w.parts)
+		for range w.parts { // what is not written yet would be in the way of the write that counts
+			continue
+		}
 		w.rest <- nil
 	}
 }
@@ -108,11 +108,9 @@ func (in *Instance) write(w *write) {
 	var took time.Duration
 	for parts := range w.parts {
 		begun := time.Now()
-		switch {
-		case w.vain.Load(): // it would be in the way of the write that counts
-		case page == nil:
+		if page == nil {
 			page = in.federator.ledger.WriteAhead(in.key.prefix(), parts...)
-		default:
+		} else {
 			page.Append(parts...)
 		}
 		took += time.Since(begun)

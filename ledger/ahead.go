@@ -8,7 +8,7 @@ import (
 // UnfinishedPage is a page of which only the last part is known, or the beginning of that. One of Finish and Abandon is to be
 // called, once.
 type UnfinishedPage interface {
-	// Append adds to the last part. It must not change until the end.
+	// Append adds to the last part, which must not change until the end.
 	Append(last ...[]byte)
 	// Finish keeps the page, with what comes before, as WritePage does.
 	Finish(first ...[]byte) error
@@ -59,9 +59,8 @@ func (p *aheadPage) Finish(first ...[]byte) error {
 	defer p.Abandon()
 	err := p.disk.use(func() error {
 		if p.write != nil && p.pages == p.disk.pages {
-			w := p.write
-			p.write = nil
-			if taken, err := p.pages.finish(w, first); taken {
+			if taken, err := p.pages.finish(p.write, first); taken {
+				p.write = nil // its file is closed
 				return err
 			}
 		}

@@ -26,7 +26,7 @@ type file interface {
 	Truncate(size int64) error
 }
 
-// dirFiles are files in a directory. They stay open while a page is written: a thousand instances have four thousand.
+// dirFiles are files in a directory. They are open only while a page is written: a thousand instances have four thousand.
 type dirFiles string
 
 func (d dirFiles) path(name string) string { return filepath.Join(string(d), name) }
@@ -46,7 +46,7 @@ type dirFile struct{ *os.File }
 // error comes again, if it is one.
 func (f dirFile) writeAt(at int64, parts ...[]byte) (n int, err error) {
 	if len(parts) > 1 {
-		n = gather(f.File, at, parts)
+		n = writev(f.File, at, parts)
 	}
 	return f.writeRest(at, n, parts)
 }

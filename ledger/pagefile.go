@@ -10,7 +10,8 @@ import (
 
 // A page in its file: the head, which is magic, checksum, lengths and numbers; the key; the page's last part, and its first
 // part. The last part is written when the first is perhaps not known yet, and head and key at the end: until then there is no
-// page: what an older one left there is cleared first. The checksum is that of all that comes after it, from the last part on and around to the key.
+// page, as what an older one left there is cleared first. The checksum is that of all that comes after it, from the last part on
+// and around to the key.
 const (
 	pageMagic = "fscpage" + string(rune(formatVersion))
 	pageHead  = len(pageMagic) + crc32.Size + 4 + 8 + 8 + 8 + 8

@@ -204,7 +204,7 @@ func (p *pages) finish(w *pageWrite, first [][]byte) (taken bool, err error) {
 	st := p.hold(w.key)
 	defer st.mu.Unlock()
 	if st.ahead != w {
-		return false, w.file.Close()
+		return false, nil
 	}
 	return true, p.end(st, w, first)
 }

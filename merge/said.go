@@ -15,6 +15,7 @@ type Said struct {
 	saying uint64         // of the fold, when it began
 
 	taken, takenNumbers int // of text and numbers, by Take
+	waiting             int // bytes of the other numbers
 }
 
 // saidNumbers come after so many bytes of the text.
@@ -24,7 +25,7 @@ type saidNumbers struct {
 	lease  *lease
 }
 
-// manyNumbers is from how many on a copy costs more than a write of their own.
+// manyNumbers is from how many on a copy costs more than a piece of their own in a write.
 const manyNumbers = 256
 
 // add adds numbers that have a lease.
@@ -34,6 +35,7 @@ func (s *Said) add(values []float64, l **lease) {
 		return
 	}
 	s.numbers = append(s.numbers, saidNumbers{len(s.text), values, lend(l)})
+	s.waiting += 8 * len(values)
 }
 
 // Take appends what was said since the last Take, piece by piece. It is good until Release.
@@ -43,18 +45,12 @@ func (s *Said) Take(dst [][]byte) [][]byte {
 		s.taken = n.after
 	}
 	dst = append(dst, s.text[s.taken:])
-	s.taken, s.takenNumbers = len(s.text), len(s.numbers)
+	s.taken, s.takenNumbers, s.waiting = len(s.text), len(s.numbers), 0
 	return dst
 }
 
 // Waiting is how many bytes Take would give.
-func (s *Said) Waiting() int {
-	n := len(s.text) - s.taken
-	for _, numbers := range s.numbers[s.takenNumbers:] {
-		n += 8 * len(numbers.values)
-	}
-	return n
-}
+func (s *Said) Waiting() int { return len(s.text) - s.taken + s.waiting }
 
 // Release says that it is not used any more. It may be called again.
 func (s *Said) Release() {
