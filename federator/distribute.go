@@ -87,7 +87,9 @@ func (f *Federator) adoptOrphans(now time.Time) {
 	for k, in := range f.orphans {
 		name := in.jobName()
 		if f.job(name) == nil || f.instances[k] != nil {
-			in.close(now)
+			if in.close(now) { // the ledger had them present
+				in.saveBeside()
+			}
 			f.metrics.forget(name)
 			continue
 		}
@@ -100,6 +102,7 @@ func (f *Federator) empty(k instanceKey, in *Instance, d *distribution) {
 	job := f.job(in.jobName())
 	if job == nil {
 		in.close(d.now)
+		in.saveBeside() // no page will tell the ledger who has left, be it now or since the last one
 		delete(f.instances, k)
 		f.orphans[k] = in
 		in.warnOrphan()

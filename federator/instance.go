@@ -241,17 +241,16 @@ func (in *Instance) nameWorkers() {
 	}
 }
 
-// close ends an instance whose job is gone. No page will tell the ledger when its workers left.
-func (in *Instance) close(now time.Time) {
+// close ends an instance whose job is gone, and tells whether somebody left it.
+func (in *Instance) close(now time.Time) (left bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.members) > 0 {
-		defer in.saveBeside()
-	}
+	left = len(in.members) > 0
 	for _, m := range in.members {
 		in.depart(m, reasonVanished, now)
 	}
 	in.closed = true
+	return left
 }
 
 // reopen takes an instance back whose job is there again.

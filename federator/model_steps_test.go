@@ -324,16 +324,12 @@ func (m *truth) takeJobOut() {
 	m.federator.Apply([]*Job{})
 	synctest.Wait()
 	for _, instance := range modelInstances {
-		left := false
 		for _, p := range m.list {
 			if v := p.view(instance); v.present {
 				v.depart(time.Now(), false)
-				left = true
 			}
 		}
-		if left {
-			m.keep(instance, false)
-		}
+		m.keep(instance, false) // also who left before, and no page was taken since
 	}
 	if m.random.IntN(2) == 0 {
 		time.Sleep(time.Duration(m.random.IntN(30)) * time.Minute)

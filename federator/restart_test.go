@@ -3,6 +3,7 @@ package federator
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fedscrape/fedscrape/discovery"
@@ -159,5 +160,39 @@ func TestJobTakenOutComesBack(t *testing.T) {
 		if _, err := w.gather(); err == nil {
 			t.Fatal("the instance was not forgotten")
 		}
+	})
+}
+
+// Who departed is in the ledger also where no page follows: else the next federator asks at the old address, and counts
+// whoever has it by then in that one's name and in its own.
+func TestDepartureThatNoPageFollows(t *testing.T) {
+	f := func(name string, depart func(w *world)) {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(j *Job) { j.ServeEmpty = true }, func(w *world) {
+				w.register("w1", "a:1")
+				w.at("a:1", answer{page: counter(10, 0)}) // it does not show who it is, and departs with its registration
+				w.tell()
+				w.want("x_total", "10")
+				depart(w)
+				synctest.Wait()
+				w.at("a:1", answer{page: counter(3, 0)}) // another process
+				w.restart()
+				w.want("x_total", "10")
+				w.register("w2", "a:1")
+				w.tell()
+				w.want("x_total", "13")
+			})
+		})
+	}
+	f("with its job", func(w *world) { w.federator.Apply([]*Job{}) })
+	f("before its job", func(w *world) {
+		w.deregister("w1")
+		w.federator.Apply([]*Job{})
+	})
+	f("at a start without its job", func(w *world) {
+		job := w.job
+		w.job = &Job{Name: "other", Merge: job.Merge, Fetcher: job.Fetcher, ScrapeTimeout: job.ScrapeTimeout}
+		w.restart()
+		w.job = job
 	})
 }
