@@ -182,11 +182,15 @@ func (in *Instance) noteLedger(op string, err error) {
 	in.degraded = err
 }
 
-// saveDue tells whether something may have changed that no page waits for. It says so once an interval.
+// saveDue tells whether something may have changed that no page waits for. It says so once an interval. After the last
+// worker has left there is no round, unless somebody asks.
 func (in *Instance) saveDue(now time.Time) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.saved.IsZero() || now.Sub(in.saved) < saveInterval || now.Sub(in.saveBegun) < saveInterval || in.last.Before(in.saved) {
+	if in.saved.IsZero() || now.Sub(in.saved) < saveInterval || now.Sub(in.saveBegun) < saveInterval {
+		return false
+	}
+	if in.last.Before(in.saved) && in.idle.Before(in.saved) {
 		return false
 	}
 	in.saveBegun = now

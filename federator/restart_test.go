@@ -195,4 +195,12 @@ func TestDepartureThatNoPageFollows(t *testing.T) {
 		w.restart()
 		w.job = job
 	})
+	f("where nobody asks", func(w *world) {
+		time.Sleep(time.Second)
+		w.federator.all()[0].saveBeside() // as a sweep does, before the last one leaves
+		synctest.Wait()
+		time.Sleep(time.Second)
+		w.deregister("w1")
+		w.runFor(2 * time.Minute)
+	})
 }
