@@ -93,6 +93,7 @@ func (f *Fold) Commit(st *Stage, now time.Time) Report {
 		f.translate(st)
 	}
 	f.scatter(st.inc)
+	f.characterize()
 	c.takeLines()
 	st.exemplars.keep(c.kept)
 	f.takeExemplars(st, st.slots, c.refused, now)
@@ -192,9 +193,12 @@ func (c *commit) note(counter *int, slot Slot) {
 // good gives the value that counts: the last good one where a cumulative value is NaN, infinite or negative. at is the
 // place where the line is taken.
 func (c *commit) good(slot Slot, v float64, at int) (float64, bool) {
+	if v >= 0 && v <= math.MaxFloat64 {
+		return v, true
+	}
 	had := c.previousMark[slot] == c.generation
 	switch {
-	case !(v >= 0 && v <= math.MaxFloat64) && c.fallIsReset(slot):
+	case c.fallIsReset(slot):
 		c.note(&c.report.BadValues, slot)
 		if had {
 			c.refused = append(c.refused, int32(at))
@@ -223,19 +227,18 @@ func (f *Fold) fallIsReset(slot Slot) bool {
 
 // see looks at one taken line: a fall, a part of a histogram, a value that makes an info a gauge, a hint.
 func (c *commit) see(slot Slot, v float64, at int) {
-	l := &c.lines[slot]
-	s := l.series
-	if l.part == exposition.PartBucket || l.part == exposition.PartCount && l.variant.typ != exposition.Summary {
-		c.seeHistogram(l, v, at)
+	t := &c.traits[slot]
+	if t.is&traitHistogram != 0 {
+		c.seeHistogram(t, v, at)
 	}
-	if l.part == exposition.PartValue {
-		c.seeValue(slot, l, v)
+	if t.is&(traitInfo|traitHint) != 0 {
+		c.seeValue(slot, t, v)
 	}
 	if c.previousMark[slot] != c.generation || !(v < c.previous[slot]) || !c.fallIsReset(slot) {
 		return
 	}
 	c.report.Falls++
-	if s.multi() {
+	if s := c.lines[slot].series; s.multi() {
 		c.markReset(s)
 		return
 	}
@@ -244,13 +247,12 @@ func (c *commit) see(slot Slot, v float64, at int) {
 }
 
 // seeValue looks for a hint that changed, and for a value that makes an info a gauge.
-func (c *commit) seeValue(slot Slot, l *line, v float64) {
-	fam := l.variant.family
-	if v != 1 && fam.mayBeInfo() {
+func (c *commit) seeValue(slot Slot, t *trait, v float64) {
+	if fam := c.numbered[t.variant].family; t.is&traitInfo != 0 && v != 1 {
 		c.layout = c.layout && (fam.notInfo || c.class[slot] != classInfo)
 		fam.notInfo, fam.oddAt = true, c.now
 	}
-	c.hints = c.hints || fam.name == hintFamily && c.previousMark[slot] == c.generation && c.previous[slot] != v
+	c.hints = c.hints || t.is&traitHint != 0 && c.previousMark[slot] == c.generation && c.previous[slot] != v
 }
 
 func (c *commit) markReset(s *series) {

@@ -119,8 +119,8 @@ type series struct {
 
 	// What follows is scratch of one Commit, valid where page is the fold's generation.
 	page, reset    uint64
-	block          int32
-	top, inf, cnt  float64
+	top            int32 // rank of the highest finite bound
+	inf, cnt       float64
 	topAt, cntLine int
 	hasInf, hasCnt bool
 }

@@ -77,6 +77,12 @@ type Fold struct {
 	previousMark []uint64
 	keyBuffer    []byte
 
+	traits    []trait // by slot
+	traitsFor uint64  // the meaning when they were noted
+	numbered  []*variant
+	several   []*series // that have parts
+	blocks    []blockMark
+
 	marked         []Slot // of series of which pages may have something to say
 	markedFamilies []markedFamily
 	markedFor      uint64 // the shape when they were found

@@ -7,19 +7,19 @@ import (
 )
 
 // seeHistogram notes one line of a page's histogram.
-func (c *commit) seeHistogram(l *line, v float64, at int) {
-	s := l.series
+func (c *commit) seeHistogram(t *trait, v float64, at int) {
+	s := c.several[t.series]
 	if s.page != c.generation {
-		s.page, s.hasInf, s.hasCnt, s.top, s.topAt = c.generation, false, false, math.Inf(-1), -1
+		s.page, s.hasInf, s.hasCnt, s.top, s.topAt = c.generation, false, false, -1, -1
 		c.histograms = append(c.histograms, s)
 	}
 	switch {
-	case l.part == exposition.PartCount:
+	case t.is&traitCount != 0:
 		s.hasCnt, s.cnt, s.cntLine = true, v, at
-	case math.IsInf(l.bound, 1):
+	case t.is&traitInf != 0:
 		s.hasInf, s.inf = true, v
-	case l.bound > s.top:
-		s.top, s.topAt = l.bound, at
+	case t.rank > s.top:
+		s.top, s.topAt = t.rank, at
 	}
 }
 

@@ -29,6 +29,7 @@ type order struct {
 	blocks  []block
 	watched []int32 // gauges whose value may change more than itself
 	ages    uint64  // the latest life of its lines
+	aged    bool    // that is known
 
 	asked   string // the family that Value was asked for last
 	askedAt int    // its line; -1: none
@@ -61,54 +62,58 @@ func (f *Fold) derive(o *order) {
 	if o.meaning == f.meaning {
 		return
 	}
-	o.meaning, o.ages = f.meaning, 0
+	f.characterize()
+	o.meaning, o.aged = f.meaning, false
 	o.growing, o.alone, o.totals = o.growing[:0], o.alone[:0], o.totals[:0]
 	o.sums, o.gauges, o.others = o.sums[:0], o.gauges[:0], o.others[:0]
 	o.watched, o.blocks = o.watched[:0], o.blocks[:0]
 	o.quick = o.kept != nil || len(o.raw) == len(o.slots) && (len(o.raw) == 0 || &o.raw[0] == &o.slots[0])
 	f.generation++
-	for i, slot := range o.slots {
-		f.deriveLine(o, int32(i), slot)
+	for begin := 0; begin < len(o.slots); {
+		end := f.alike(o.slots, begin)
+		f.deriveLines(o, run{int32(begin), int32(end)})
+		begin = end
 	}
 	for i := range o.blocks {
 		o.quick = o.quick && o.blocks[i].whole(f, o)
 	}
 }
 
-func (f *Fold) deriveLine(o *order, i int32, slot Slot) {
-	l := &f.lines[slot]
-	o.ages = max(o.ages, l.life)
-	o.quick = o.quick && f.target[slot] == slot
-	grows := f.fallIsReset(slot)
-	if grows {
-		o.growing = appendRun(o.growing, i)
+// deriveLines is for lines that are alike.
+func (f *Fold) deriveLines(o *order, r run) {
+	t := &f.traits[o.slots[r.begin]]
+	o.quick = o.quick && t.is&traitMoved == 0
+	if t.is&traitGrows != 0 {
+		o.growing = appendRun(o.growing, r)
 	}
-	if l.part == exposition.PartSum && f.class[slot] == classSum {
-		o.totals = append(o.totals, i)
+	if t.is&traitTotal != 0 {
+		o.totals = appendLines(o.totals, r)
 	}
-	if l.part == exposition.PartBucket || l.part == exposition.PartCount || l.part == exposition.PartSum {
-		o.quick = f.deriveBlock(o, l, i, grows) && o.quick
-	} else if grows {
-		o.alone = appendRun(o.alone, i)
+	if t.is&traitPart != 0 {
+		o.quick = f.deriveBlock(o, t, r) && o.quick
+	} else if t.is&traitGrows != 0 {
+		o.alone = appendRun(o.alone, r)
 	}
-	if fam := l.variant.family; l.part == exposition.PartValue && (fam.mayBeInfo() || fam.name == hintFamily || isRecent(fam.mode)) {
-		o.watched = append(o.watched, i)
+	if t.is&traitWatched != 0 {
+		o.watched = appendLines(o.watched, r)
 	}
-	f.deriveSum(o, i, slot)
+	switch {
+	case t.is&traitAdds != 0:
+		o.sums = appendRun(o.sums, r)
+	case t.is&traitGauge != 0:
+		for i := r.begin; i < r.end; i++ {
+			o.gauges = append(o.gauges, gaugeLine{i, o.slots[i], t.is&traitGaugeAdds != 0, t.is&traitLive != 0})
+		}
+	case t.is&traitOther != 0:
+		o.others = appendLines(o.others, r)
+	}
 }
 
-// deriveSum notes how the line is added up.
-func (f *Fold) deriveSum(o *order, i int32, slot Slot) {
-	class := f.class[f.target[slot]]
-	switch {
-	case class == classSkip || class == classDropped:
-	case f.target[slot] == slot && class == classSum:
-		o.sums = appendRun(o.sums, i)
-	case f.target[slot] == slot && class == classGauge:
-		f.deriveGauge(o, i, slot)
-	default:
-		o.others = append(o.others, i)
+func appendLines(lines []int32, r run) []int32 {
+	for i := r.begin; i < r.end; i++ {
+		lines = append(lines, i)
 	}
+	return lines
 }
 
 // gaugeLine is a gauge of which a number is all that counts.
@@ -119,49 +124,52 @@ type gaugeLine struct {
 	live bool // only while the worker is up
 }
 
-func (f *Fold) deriveGauge(o *order, i int32, slot Slot) {
-	switch mode, live := f.lines[slot].variant.family.mode.live(); mode {
-	case ModeSum, ModeAvg:
-		o.gauges = append(o.gauges, gaugeLine{i, slot, true, live})
-	case ModeMin, ModeMax, modeForever:
-		o.gauges = append(o.gauges, gaugeLine{i, slot, false, live})
-	default:
-		o.others = append(o.others, i)
-	}
-}
-
-// appendRun adds a line that comes after those of the runs.
-func appendRun(runs []run, i int32) []run {
-	if n := len(runs); n > 0 && runs[n-1].end == i {
-		runs[n-1].end++
+// appendRun adds lines that come after those of the runs.
+func appendRun(runs []run, r run) []run {
+	if n := len(runs); n > 0 && runs[n-1].end == r.begin {
+		runs[n-1].end = r.end
 		return runs
 	}
-	return append(runs, run{i, i + 1})
+	return append(runs, r)
 }
 
-// deriveBlock adds a line to its block; false where the page's histogram is in an order that blocks do not have.
-func (f *Fold) deriveBlock(o *order, l *line, i int32, grows bool) bool {
-	s := l.series
-	if s.page != f.generation {
-		s.page, s.block = f.generation, int32(len(o.blocks))
+// blockMark is where derive has put a series, in its generation.
+type blockMark struct {
+	generation uint64
+	at         int32
+}
+
+// deriveBlock adds lines to their series' block; false where the page's histogram is in an order that blocks do not have.
+func (f *Fold) deriveBlock(o *order, t *trait, r run) bool {
+	m := &f.blocks[t.series]
+	if m.generation != f.generation {
+		*m = blockMark{f.generation, int32(len(o.blocks))}
 		o.blocks = append(o.blocks, block{buckets: run{-1, -1}, sum: -1, count: -1})
 	}
-	b := &o.blocks[s.block]
-	b.grows = b.grows || grows
-	switch l.part {
-	case exposition.PartSum:
-		b.sum = i
-	case exposition.PartCount:
-		b.count = i
+	b := &o.blocks[m.at]
+	b.grows = b.grows || t.is&traitGrows != 0
+	switch {
+	case t.is&traitSum != 0:
+		b.sum = r.begin
+	case t.is&traitCount != 0:
+		b.count = r.begin
+	case b.buckets.begin >= 0:
+		return false
 	default:
-		if b.buckets.begin < 0 {
-			b.buckets = run{i, i}
-		} else if b.buckets.end != i || f.lines[o.slots[i-1]].bound >= l.bound {
-			return false
-		}
-		b.buckets.end = i + 1
+		b.buckets = r
 	}
 	return true
+}
+
+// agesOf is the latest life of the order's lines.
+func (f *Fold) agesOf(o *order) uint64 {
+	if !o.aged {
+		o.ages, o.aged = 0, true
+		for _, slot := range o.slots {
+			o.ages = max(o.ages, f.lines[slot].life)
+		}
+	}
+	return o.ages
 }
 
 // whole tells whether the block has what the page of a histogram should have.

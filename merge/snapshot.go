@@ -171,7 +171,7 @@ func (f *Fold) gapRepeated(st *Stage, from *Snapshot) (g Gap, ok bool) {
 		return g, false
 	}
 	o := st.inc.order
-	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || o.ages > from.life {
+	if o.kept != nil || &from.slots[0] != &o.slots[0] || len(from.slots) != len(o.slots) || f.agesOf(o) > from.life {
 		return g, false
 	}
 	if g.Same = sameBits(from.last, st.values); !g.Same {

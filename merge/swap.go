@@ -55,21 +55,24 @@ func (c *commit) order() *order {
 // learnVariants notes which families the worker has.
 func (c *commit) learnVariants() {
 	c.moved(c.inc)
+	c.characterize() // anew where completing a histogram made a line
 	c.inc.variants = map[*variant]struct{}{}
-	var last *variant // lines of a family stand together
+	last := int32(-1) // lines of a family stand together
 	for _, slot := range c.st.slots {
 		if target := c.target[slot]; !c.known[target] {
 			c.known[target], c.layout = true, false // it may be in another family's way
 		}
-		c.lines[slot].series.pending = false
+		if c.traits[slot].pending {
+			c.settled(slot)
+		}
 		if len(c.st.untyped) > 0 {
 			if raw, ok := c.st.untyped[slot]; ok {
 				slot = raw
-				c.lines[slot].series.pending = false
+				c.settled(slot)
 			}
 		}
-		if v := c.lines[slot].variant; v != last {
-			c.inc.variants[v], last = struct{}{}, v
+		if v := c.traits[slot].variant; v != last {
+			c.inc.variants[c.numbered[v]], last = struct{}{}, v
 		}
 	}
 	c.inc.hints = c.hintsOf(c.st.slots, c.st.values)
