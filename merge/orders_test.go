@@ -187,3 +187,66 @@ func checkStart(t *rapid.T, families []exposition.Family, s sample) {
 		}
 	}
 }
+
+// TestAnyOrderOfLines: the lines of a page may stand in any order, whose histograms are not together or not in the order of their
+// bounds, and it may be repeated: what falls is carried on as of pages in order.
+func TestAnyOrderOfLines(t *testing.T) {
+	inf := math.Inf(1)
+	rapid.Check(t, func(t *rapid.T) {
+		n := len(anyLines(nil, inf))
+		order := rapid.Permutation(ints(n)).Draw(t, "order")
+		if rapid.Bool().Draw(t, "nearly in order") {
+			order = ints(n)
+			i := rapid.IntRange(0, n-2).Draw(t, "one")
+			order[i], order[i+1] = order[i+1], order[i]
+		}
+		odd, even := New(NewOptions()), New(NewOptions())
+		a, b := add(odd, "a"), add(even, "a")
+		for _, f := range []*Fold{odd, even} {
+			other := add(f, "other")
+			page(f, other, t0, anyLines([]int{1, 2, 3, 4, 5, 6, 7}, inf)...)
+		}
+		for range rapid.IntRange(2, 6).Draw(t, "pages") {
+			lines := anyLines(rapid.SliceOfN(rapid.IntRange(0, 5), 7, 7).Draw(t, "numbers"), inf)
+			page(even, b, t0, lines...)
+			moved := make([]sample, n)
+			for i, at := range order {
+				moved[i] = lines[at]
+			}
+			page(odd, a, t0, moved...)
+			if got, want := show(odd, t0), show(even, t0); got != want {
+				t.Fatalf("got\n%s\nwant\n%s", got, want)
+			}
+		}
+	})
+}
+
+func ints(n int) (list []int) {
+	for i := range n {
+		list = append(list, i)
+	}
+	return list
+}
+
+// anyLines has two histograms of one family, two summaries and a counter.
+func anyLines(numbers []int, inf float64) (list []sample) {
+	v := func(i int) float64 {
+		if i < len(numbers) {
+			return float64(numbers[i])
+		}
+		return 0
+	}
+	for i, k := range []string{"1", "2"} {
+		low, mid := v(3*i), v(3*i)+v(3*i+1)
+		h := hist("h", low+0.5, 1, low, 2, mid, 5, mid+1, inf, mid+v(3*i+2)+1)
+		for j := range h {
+			h[j].id.Labels = x(k, 0).id.Labels
+		}
+		list = append(list, h...)
+	}
+	for i, k := range []string{"1", "2"} {
+		list = append(list, sample{id: id(exposition.Summary, "s", exposition.PartSum, 0, "k", k), v: v(i)},
+			sample{id: id(exposition.Summary, "s", exposition.PartCount, 0, "k", k), v: v(i + 2)})
+	}
+	return append(list, x("c", v(6)))
+}

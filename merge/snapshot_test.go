@@ -54,6 +54,23 @@ func TestGapAfterForget(t *testing.T) {
 	}
 }
 
+// TestGapAfterNewLife: what a line had when its slot began another life is nothing to go on from, also where each page repeats the
+// lines of the one before.
+func TestGapAfterNewLife(t *testing.T) {
+	f := New(NewOptions())
+	inc := add(f, "a")
+	page(f, inc, t0, x("1", 1), x("2", 1))
+	page(f, inc, t0, x("1", 2), x("2", 2))
+	old := f.Snapshot(inc)
+	if got := f.Gap(stage(inc, x("1", 3), x("2", 3)), old); got != (Gap{Rise: 2}) {
+		t.Fatalf("before: %+v", got)
+	}
+	f.beginLife(inc.slots[0])
+	if got := f.Gap(stage(inc, x("1", 3), x("2", 3)), old); got != (Gap{Rise: 4}) {
+		t.Errorf("after: %+v", got)
+	}
+}
+
 // The memory of a page is used again when nobody has it any more, and not before, whoever had it first.
 func TestPagesAreReleased(t *testing.T) {
 	f := New(NewOptions())

@@ -19,7 +19,7 @@ type trait struct {
 type traits uint16
 
 const (
-	traitGrows     traits = 1 << iota // a fall is a reset
+	traitGrows     traits = 1 << iota // a fall is a reset, and it counts as itself
 	traitMoved                        // counts as another line
 	traitBucket                       // part of a histogram or summary
 	traitCount                        // the same
@@ -116,14 +116,12 @@ func (f *Fold) characterizeParts(s *series, t trait, cumulative bool) {
 	}
 }
 
-// characterizeLine adds to a trait how the line counts. A line that counts as another one grows if that one does.
+// characterizeLine adds to a trait how the line counts.
 func (f *Fold) characterizeLine(slot Slot, t trait, grows bool) {
 	target := f.target[slot]
 	if target != slot {
 		t.is |= traitMoved
-		grows = f.fallIsReset(slot)
-	}
-	if grows {
+	} else if grows {
 		t.is |= traitGrows
 	}
 	switch class := f.class[target]; {
@@ -160,14 +158,14 @@ func (f *Fold) settled(slot Slot) {
 	f.traits[slot].pending = false
 }
 
-// alike gives where the lines end, from begin on, that are the same to the fold. Of buckets those are lines of one series, in
-// the order of their bounds.
+// alike gives where the lines end, from begin on, that are the same to the fold. Of those with parts that is one part, or buckets
+// of one series in the order of their bounds.
 func (f *Fold) alike(slots []Slot, begin int) (end int) {
 	t := f.traits[slots[begin]]
-	bucket := t.is&traitBucket != 0
+	part := t.is&traitPart != 0
 	for end = begin + 1; end < len(slots); end++ {
 		u := &f.traits[slots[end]]
-		if (u.is^t.is)&^traitInf != 0 || bucket && (u.series != t.series || u.rank <= t.rank) {
+		if (u.is^t.is)&^traitInf != 0 || part && (u.series != t.series || u.rank <= t.rank) {
 			break
 		}
 		t.rank = u.rank
