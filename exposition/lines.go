@@ -70,6 +70,7 @@ func (p *Page) Expect(last *Lines, sink Repeater) {
 		return
 	}
 	sink.Diverge(nil)
+	r.own = make([]entry, 0, t.common.Load())
 }
 
 // Lines are the page's lines, when it has ended well; nil where not all of them are known. It is the Lines that was
@@ -84,7 +85,16 @@ func (p *Page) Lines() *Lines {
 	case r.broken || len(r.own) == 0:
 		return nil
 	}
-	return &Lines{table: p.table, epoch: r.epoch, entries: slices.Clip(r.own), top: slices.Max(r.own), samples: r.samples}
+	p.table.common.Store(int64(len(r.own)))
+	return &Lines{table: p.table, epoch: r.epoch, entries: fitted(r.own), top: slices.Max(r.own), samples: r.samples}
+}
+
+// fitted gives entries that are kept no room that they do not need.
+func fitted(list []entry) []entry {
+	if cap(list) > len(list)+len(list)/2 {
+		return slices.Clone(list)
+	}
+	return list
 }
 
 // whole reads the lines of a piece that are where they are expected, and gives how many bytes they have. It leaves alone

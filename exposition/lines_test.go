@@ -412,3 +412,26 @@ func (r *repeater) Room(n int) []float64 {
 func (*repeater) Repeat(int)        {}
 func (*repeater) Stamp(Slot, int64) {}
 func (*repeater) Diverge([]Slot)    {}
+
+// TestRoomOfAnotherPage: a worker's first page has room for as many lines as the last one had, and keeps no more than it needs.
+func TestRoomOfAnotherPage(t *testing.T) {
+	table, c := NewTable(1<<20), newCollector()
+	for i, lines := range []int{10_000, 9_990, 10} {
+		w := newWorker(c, table)
+		if p := NewPage(Text, table, w, Limits{}, nil); i > 0 {
+			if p.Expect(nil, w); cap(p.repeat.own) < 9_990 {
+				t.Errorf("page %d: there is room for %d", i, cap(p.repeat.own))
+			}
+		}
+		var body bytes.Buffer
+		for k := range lines {
+			fmt.Fprintf(&body, "x{k=\"%d\"} 1\n", k)
+		}
+		if _, err := w.page(Text, body.Bytes(), func(n int) int { return n }); err != nil {
+			t.Fatal(err)
+		}
+		if room := cap(w.lines.entries); len(w.lines.entries) != lines || room > lines+lines/2 {
+			t.Errorf("page %d: %d lines have room for %d", i, len(w.lines.entries), room)
+		}
+	}
+}

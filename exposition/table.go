@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // bytesPerEntry is how long lines and texts may be on average before a table counts as full.
@@ -24,6 +25,8 @@ type Table struct {
 	families []string // by which the sink knows the line
 	chunk    *strings.Builder
 	epoch    int // how often it started anew
+
+	common atomic.Int64 // how many lines the last page had that was not as expected
 }
 
 // entry numbers the lines that a table knows.

@@ -132,11 +132,15 @@ type Stage struct {
 
 // Stage begins a page. Several may be under way for one incarnation; each Commit takes one whole.
 func (inc *Incarnation) Stage() *Stage {
-	inc.fold.mu.Lock()
-	defer inc.fold.mu.Unlock()
+	f := inc.fold
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(inc.slots)
+	if n == 0 {
+		n = f.common
+	}
 	return &Stage{
-		inc: inc, made: inc.fold.compactions, rules: inc.fold.rules, before: inc.metas, expected: inc.order, diverged: true,
-		values: inc.fold.buffer(len(inc.slots) + 16),
+		inc: inc, made: f.compactions, rules: f.rules, before: inc.metas, expected: inc.order, diverged: true, values: f.buffer(n + 16),
 	}
 }
 

@@ -16,6 +16,8 @@ func (c *commit) swap() {
 		c.report.Before = c.handOver(inc)
 	}
 	if !same || inc.order == nil || inc.order.lines != st.lines {
+		c.common = len(st.slots)
+		st.fit()
 		inc.setLines(st.slots)
 		inc.order = c.order()
 	}
@@ -34,6 +36,16 @@ func (c *commit) swap() {
 	inc.duplicates, inc.badValues, inc.firstBad = c.report.Duplicates, c.report.BadValues, c.report.First
 	inc.committed, inc.rules = true, st.rules
 	c.replaceLast(inc, st, c.report.Before != nil)
+}
+
+// fit gives the stage no more room than its lines need: it was made for as many as another worker had.
+func (st *Stage) fit() {
+	if n := len(st.slots); cap(st.slots) > n+n/2 {
+		st.slots = slices.Clone(st.slots)
+	}
+	if n := len(st.values); cap(st.values) > n+n/2 && st.lease == nil {
+		st.values = slices.Clone(st.values)
+	}
 }
 
 // order is what the next page is expected to repeat.

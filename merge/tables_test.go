@@ -39,3 +39,30 @@ func TestOldTablesAreLetGo(t *testing.T) {
 	}
 	wantShow(t, f, t0, "x_total 20")
 }
+
+// TestRoomOfAnotherPage: a new worker's page has room for as many lines as the last one had, and keeps no more than it needs.
+func TestRoomOfAnotherPage(t *testing.T) {
+	table, f := exposition.NewTable(1<<20), New(NewOptions())
+	for i, lines := range []int{10_000, 9_990, 10, 10_000} {
+		inc := add(f, strconv.Itoa(i))
+		st := inc.Stage()
+		if room := cap(st.values); i == 1 && (room < 10_000 || room > 11_000) {
+			t.Errorf("there is room for %d", room)
+		}
+		p := exposition.NewPage(exposition.Text, table, st, exposition.Limits{}, nil)
+		p.Expect(st.Expected(), st)
+		for k := range lines {
+			if _, err := p.Write([]byte("x{k=\"" + strconv.Itoa(k) + "\"} 1\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Close(true); err != nil {
+			t.Fatal(err)
+		}
+		st.Read(p.Lines())
+		f.Commit(st, t0)
+		if most := lines + lines/2; cap(inc.slots) > most || cap(inc.last) > most {
+			t.Errorf("%d lines have room for %d slots, %d values", lines, cap(inc.slots), cap(inc.last))
+		}
+	}
+}
