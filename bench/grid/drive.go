@@ -60,10 +60,16 @@ func (b *bench) measure(ctx context.Context, p *peer, f *fleet) (m figures, err 
 	return m, err
 }
 
-// median is the measurement in the middle.
+// median is the measurement in the middle, by time, with the median of what else is told.
 func median(all []figures) figures {
 	all = slices.SortedFunc(slices.Values(all), func(a, b figures) int { return cmp.Compare(a.Med, b.Med) })
-	return all[len(all)/2]
+	m := all[len(all)/2]
+	var cpu, rss []float64
+	for _, one := range all {
+		cpu, rss = append(cpu, one.CPU), append(rss, one.RSS)
+	}
+	m.CPU, m.RSS = mid(cpu), mid(rss)
+	return m
 }
 
 // cpuSeconds is the time that a process has spent, user and system.

@@ -97,55 +97,68 @@ func markdown(rows [][]string) string {
 	return text.String()
 }
 
-// column measures one configuration: the peers in turn, the floor before and after each of them.
+// column measures one configuration, with a fleet of its own each time: the peers in turn, the floor before and after each of
+// them.
 func (b *bench) column(ctx context.Context, c config) (cells map[row]cell, about *fleet, err error) {
 	cells = map[row]cell{}
 	for _, values := range []string{given, growing} {
-		f, err := b.startFleet(ctx, c, values, 1)
-		if err != nil {
-			return nil, nil, err
+		m := measured{rows: map[row][]figures{}}
+		for range max(1, b.times) {
+			f, err := b.startFleet(ctx, c, values, 1)
+			if err != nil {
+				return nil, nil, err
+			}
+			err = b.peers(ctx, c, values, f, &m)
+			f.stop()
+			if err != nil {
+				return nil, nil, err
+			}
+			if values == given {
+				about = f
+			}
 		}
-		err = b.peers(ctx, c, values, f, cells)
-		f.stop()
-		if err != nil {
-			return nil, nil, err
+		floor := median(m.floors)
+		for r, all := range m.rows {
+			cells[r] = cell{median(all), floor}
 		}
 		if values == given {
-			about = f
+			cells[b.rows()[0]] = cell{floor, floor}
 		}
 	}
 	return cells, about, nil
 }
 
-func (b *bench) peers(ctx context.Context, c config, values string, f *fleet, cells map[row]cell) error {
-	floor := func() (figures, error) { return b.one(ctx, "floor-raw", values, f) }
-	first, err := floor()
-	if err != nil {
+// measured is what was, of fleets that are alike.
+type measured struct {
+	floors []figures
+	rows   map[row][]figures
+}
+
+// peers measures those of the product each time, the others once.
+func (b *bench) peers(ctx context.Context, c config, values string, f *fleet, m *measured) error {
+	floor := func() (figures, error) {
+		one, err := b.one(ctx, "floor-raw", values, f)
+		m.floors = append(m.floors, one)
+		return one, err
+	}
+	if _, err := floor(); err != nil {
 		return err
 	}
-	floors := []figures{first}
-	measured := map[row]figures{}
 	for _, r := range b.rows() {
-		if r.values != values || r.variant == "floor-raw" {
+		if r.values != values || r.variant == "floor-raw" || r.variant != product && len(m.rows[r]) > 0 {
 			continue
 		}
-		if measured[r], err = b.one(ctx, r.variant, values, f); err != nil {
+		one, err := b.one(ctx, r.variant, values, f)
+		if err != nil {
 			return err
 		}
+		m.rows[r] = append(m.rows[r], one)
 		again, err := floor()
 		if err != nil {
 			return err
 		}
-		floors = append(floors, again)
-		m := measured[r]
 		fmt.Fprintf(os.Stderr, "%s %s: %s; floor %s; %d GETs, %s to %s ms\n", c, r.name,
-			cell{m, median(floors)}, number(again.Med), m.N, number(m.Min), number(m.Max))
-	}
-	for r, m := range measured {
-		cells[r] = cell{m, median(floors)}
-	}
-	if values == given {
-		cells[b.rows()[0]] = cell{median(floors), median(floors)}
+			cell{one, median(m.floors)}, number(again.Med), one.N, number(one.Min), number(one.Max))
 	}
 	return nil
 }

@@ -106,8 +106,8 @@ func TestMarkdown(t *testing.T) {
 }
 
 func TestMedian(t *testing.T) {
-	all := []figures{{Med: 3}, {Med: 1}, {Med: 2}}
-	if m := median(all); m.Med != 2 || mid([]float64{5, 1, 3}) != 3 {
+	all := []figures{{Med: 3, CPU: 5, RSS: 9}, {Med: 1, CPU: 6, RSS: 8}, {Med: 2, CPU: 7, RSS: 7}}
+	if m := median(all); m.Med != 2 || m.CPU != 6 || m.RSS != 8 || mid([]float64{5, 1, 3}) != 3 {
 		t.Errorf("%v", m)
 	}
 }

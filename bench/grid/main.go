@@ -33,6 +33,7 @@ type options struct {
 	docs     string
 	perf     string
 	span     time.Duration
+	times    int
 	mostWait time.Duration
 }
 
@@ -47,6 +48,7 @@ func main() {
 	flag.StringVar(&o.docs, "docs", "docs/performance.md", "`FILE` whose table a whole run replaces")
 	flag.StringVar(&o.perf, "perf", "", "record the product with perf(1) into `FILE`.given and FILE.growing, with -scale FILE.first and FILE.deploy, of the last configuration")
 	flag.DurationVar(&o.span, "span", 3*time.Second, "how long to ask each peer")
+	flag.IntVar(&o.times, "times", 3, "how often to start fleet and product; the medians are told")
 	flag.DurationVar(&o.mostWait, "most-wait", 2*time.Minute, "wait so long at most for an idle machine")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,7 +63,7 @@ func main() {
 func run(ctx context.Context, o options, out io.Writer) (err error) {
 	whole := !o.quick && o.configs == ""
 	if o.quick {
-		o.noWait, o.span = true, time.Second
+		o.noWait, o.span, o.times = true, time.Second, 1
 	}
 	dir, err := os.MkdirTemp("", "fedscrape-grid-")
 	if err != nil {
