@@ -70,7 +70,6 @@ func (p *Page) Expect(last *Lines, sink Repeater) {
 		return
 	}
 	sink.Diverge(nil)
-	r.own = make([]entry, 0, t.common.Load())
 }
 
 // Lines are the page's lines, when it has ended well; nil where not all of them are known. It is the Lines that was
@@ -85,9 +84,12 @@ func (p *Page) Lines() *Lines {
 	case r.broken || len(r.own) == 0:
 		return nil
 	}
-	p.table.common.Store(int64(len(r.own)))
+	p.table.common.Store(int64(min(len(r.own), maxCommon)))
 	return &Lines{table: p.table, epoch: r.epoch, entries: fitted(r.own), top: slices.Max(r.own), samples: r.samples}
 }
+
+// maxCommon bounds what a page is given for having a first line: one worker's page must not make those of all others large.
+const maxCommon = 16 << 10
 
 // fitted gives entries that are kept no room that they do not need.
 func fitted(list []entry) []entry {
@@ -301,6 +303,9 @@ func (p *Page) note(e entry, ok bool) {
 	if !ok {
 		r.broken = true
 		return
+	}
+	if r.own == nil {
+		r.own = make([]entry, 0, p.table.common.Load())
 	}
 	r.own = append(r.own, e)
 	ahead := r.entries[min(r.next, len(r.entries)):]

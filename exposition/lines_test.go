@@ -416,12 +416,17 @@ func (*repeater) Diverge([]Slot)    {}
 // TestRoomOfAnotherPage: a worker's first page has room for as many lines as the last one had, and keeps no more than it needs.
 func TestRoomOfAnotherPage(t *testing.T) {
 	table, c := NewTable(1<<20), newCollector()
-	for i, lines := range []int{10_000, 9_990, 10} {
+	for i, lines := range []int{10_000, 9_990, 10, 10_000, 40_000, 10} {
 		w := newWorker(c, table)
-		if p := NewPage(Text, table, w, Limits{}, nil); i > 0 {
-			if p.Expect(nil, w); cap(p.repeat.own) < 9_990 {
-				t.Errorf("page %d: there is room for %d", i, cap(p.repeat.own))
-			}
+		p := NewPage(Text, table, w, Limits{}, nil)
+		if p.Expect(nil, w); cap(p.repeat.own) > 0 {
+			t.Errorf("page %d: there is room before the worker answers", i)
+		}
+		if _, err := p.Write([]byte("x{k=\"0\"} 1\n")); err != nil {
+			t.Fatal(err)
+		}
+		if room := cap(p.repeat.own); i == 1 && room < 10_000 || room > maxCommon {
+			t.Errorf("page %d: there is room for %d", i, room)
 		}
 		var body bytes.Buffer
 		for k := range lines {

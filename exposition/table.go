@@ -26,7 +26,7 @@ type Table struct {
 	chunk    *strings.Builder
 	epoch    int // how often it started anew
 
-	common atomic.Int64 // how many lines the last page had that was not as expected
+	common atomic.Int64 // how many lines the last page had that was not as expected, maxCommon at most
 }
 
 // entry numbers the lines that a table knows.

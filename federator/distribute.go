@@ -101,8 +101,9 @@ func (f *Federator) adoptOrphans(now time.Time) {
 func (f *Federator) empty(k instanceKey, in *Instance, d *distribution) {
 	job := f.job(in.jobName())
 	if job == nil {
-		in.close(d.now)
-		in.saveBeside() // no page will tell the ledger who has left, be it now or since the last one
+		if in.close(d.now); in.unsaved() { // no page will tell the ledger who has left, be it now or since the last one
+			in.saveBeside()
+		}
 		delete(f.instances, k)
 		f.orphans[k] = in
 		in.warnOrphan()

@@ -57,11 +57,22 @@ func (in *Instance) turn() bool {
 	}
 }
 
+// unsaved tells whether records are to be written.
+func (in *Instance) unsaved() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.recordsChanged()
+}
+
+func (in *Instance) recordsChanged() bool {
+	return in.saved.IsZero() || in.fold.Unsaved() || len(in.folded.unsaved) > 0
+}
+
 // collect gathers what a page that was rendered now shows: first of all what departed. With a page, what its workers say is
 // on its way to the ledger already.
 func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 	k := &keeping{}
-	if in.saved.IsZero() || in.fold.Unsaved() || len(in.folded.unsaved) > 0 {
+	if in.recordsChanged() {
 		in.collectRecords(k, now)
 	}
 	if withPage {

@@ -97,7 +97,7 @@ type Fold struct {
 	foundAt uint64     // in which shape
 
 	spare  [][]float64 // buffers of stages that have ended
-	common int         // how many lines the last page had that was new: workers of an instance are much alike
+	common int         // how many lines the last page had that was new, maxCommon at most
 	turns  uint64      // how many pages were taken
 
 	saying uint64 // changes with what incarnations say, but for one by its own page: what was said ahead does not hold

@@ -135,13 +135,11 @@ func (inc *Incarnation) Stage() *Stage {
 	f := inc.fold
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := len(inc.slots)
-	if n == 0 {
-		n = f.common
+	st := &Stage{inc: inc, made: f.compactions, rules: f.rules, before: inc.metas, expected: inc.order, diverged: true}
+	if n := len(inc.slots); n > 0 {
+		st.values = f.buffer(n + 16)
 	}
-	return &Stage{
-		inc: inc, made: f.compactions, rules: f.rules, before: inc.metas, expected: inc.order, diverged: true, values: f.buffer(n + 16),
-	}
+	return st
 }
 
 // Expected gives the lines of the last page, for exposition's Page.Expect; nil where they are not known.
@@ -213,7 +211,7 @@ func (st *Stage) Slot(id exposition.SeriesID) Slot { return st.inc.fold.Slot(id)
 // Sample implements exposition.Sink.
 func (st *Stage) Sample(slot Slot, value float64, timestamp int64, hasTimestamp bool) {
 	if st.slots == nil {
-		st.slots = make([]Slot, 0, cap(st.values))
+		st.makeRoom()
 	}
 	st.slots = append(st.slots, slot)
 	st.values = append(st.values, value)
@@ -224,6 +222,21 @@ func (st *Stage) Sample(slot Slot, value float64, timestamp int64, hasTimestamp 
 		st.Stamp(slot, timestamp)
 	}
 }
+
+// makeRoom is for the first line of a page of which nothing is known: it has as many as the last such one, as workers of an
+// instance are much alike.
+func (st *Stage) makeRoom() {
+	if cap(st.values) == 0 {
+		f := st.inc.fold
+		f.mu.Lock()
+		st.values = f.buffer(f.common + 16)
+		f.mu.Unlock()
+	}
+	st.slots = make([]Slot, 0, cap(st.values))
+}
+
+// maxCommon bounds that room: one worker's page must not make those of all others large.
+const maxCommon = 16 << 10
 
 // Meta implements exposition.Sink.
 func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {

@@ -20,7 +20,7 @@ type order struct {
 
 	meaning uint64  // the fold's, when what follows was derived
 	quick   bool    // a page that repeats the order can be taken by commitQuick
-	growing []run   // lines that are cumulative
+	growing []run   // lines that are cumulative, and count as themselves
 	alone   []run   // those of them that are no part of a block
 	totals  []int32 // sums of observations, which may fall
 	sums    []run   // lines that are added up as they are

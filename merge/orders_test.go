@@ -250,3 +250,24 @@ func anyLines(numbers []int, inf float64) (list []sample) {
 	}
 	return append(list, x("c", v(6)))
 }
+
+// TestTwoSeriesAreNoBlock: buckets of two series that stand together, in what would be one order of bounds, are two blocks.
+func TestTwoSeriesAreNoBlock(t *testing.T) {
+	f, inf := New(NewOptions()), math.Inf(1)
+	of := func(k string, bc ...float64) (h []sample) {
+		for _, s := range hist("h", 1, bc...) {
+			s.id.Labels = x(k, 0).id.Labels
+			h = append(h, s)
+		}
+		return h
+	}
+	page(f, add(f, "all"), t0, append(of("1", 1, 1, inf, 1), of("2", 1, 1, 2, 1, 3, 1, inf, 1)...)...)
+	a := add(f, "a") // which lacks bounds of both
+	one, two := of("1", inf, 1), of("2", 3, 1, inf, 1)
+	page(f, a, t0, slices.Concat(one[:1], two, one[1:])...)
+	f.Families(t0)
+	page(f, a, t0, slices.Concat(one[:1], two, one[1:])...)
+	if o := a.order; o == nil || !o.quick || len(o.blocks) != 2 || o.blocks[1].buckets != (run{1, 3}) {
+		t.Errorf("%+v", o)
+	}
+}

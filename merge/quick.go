@@ -218,9 +218,9 @@ func (f *Fold) replaceLast(inc *Incarnation, st *Stage, handed bool) {
 }
 
 // recycle keeps a buffer for a later stage. A round may take one for each worker, and give back two: the last page and the one
-// before a fall.
+// before a fall. One that is mostly empty would be as large in the hands of a small page.
 func (f *Fold) recycle(values []float64) {
-	if len(f.spare) <= 2*len(f.incarnations) {
+	if len(f.spare) <= 2*len(f.incarnations) && cap(values) <= 2*len(values)+64 {
 		f.spare = append(f.spare, values[:0])
 	}
 }

@@ -16,7 +16,7 @@ func (c *commit) swap() {
 		c.report.Before = c.handOver(inc)
 	}
 	if !same || inc.order == nil || inc.order.lines != st.lines {
-		c.common = len(st.slots)
+		c.common = min(len(st.slots), maxCommon)
 		st.fit()
 		inc.setLines(st.slots)
 		inc.order = c.order()

@@ -1,9 +1,11 @@
 package merge
 
 import (
+	"math"
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 	"weak"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -43,17 +45,20 @@ func TestOldTablesAreLetGo(t *testing.T) {
 // TestRoomOfAnotherPage: a new worker's page has room for as many lines as the last one had, and keeps no more than it needs.
 func TestRoomOfAnotherPage(t *testing.T) {
 	table, f := exposition.NewTable(1<<20), New(NewOptions())
-	for i, lines := range []int{10_000, 9_990, 10, 10_000} {
+	for i, lines := range []int{10_000, 9_990, 10, 10_000, 40_000, 10} {
 		inc := add(f, strconv.Itoa(i))
 		st := inc.Stage()
-		if room := cap(st.values); i == 1 && (room < 10_000 || room > 11_000) {
-			t.Errorf("there is room for %d", room)
+		if cap(st.values) > 0 {
+			t.Error("there is room before the worker answers")
 		}
 		p := exposition.NewPage(exposition.Text, table, st, exposition.Limits{}, nil)
 		p.Expect(st.Expected(), st)
 		for k := range lines {
 			if _, err := p.Write([]byte("x{k=\"" + strconv.Itoa(k) + "\"} 1\n")); err != nil {
 				t.Fatal(err)
+			}
+			if room := cap(st.values); k == 0 && i == 1 && (room < 10_000 || room > 11_000) || room > max(lines, maxCommon)*3/2 {
+				t.Fatalf("there is room for %d after %d lines", room, k+1)
 			}
 		}
 		if err := p.Close(true); err != nil {
@@ -65,4 +70,52 @@ func TestRoomOfAnotherPage(t *testing.T) {
 			t.Errorf("%d lines have room for %d slots, %d values", lines, cap(inc.slots), cap(inc.last))
 		}
 	}
+}
+
+// TestPartPagesLeaveNoRoom: the room of a page that ended early is not another one's.
+func TestPartPagesLeaveNoRoom(t *testing.T) {
+	f := New(NewOptions())
+	var large []sample
+	for i := range 5000 {
+		large = append(large, x(strconv.Itoa(i), 1))
+	}
+	page(f, add(f, "large"), t0, large...)
+	for i := range 50 {
+		stage(add(f, strconv.Itoa(i)), x("1", 1)).Release()
+	}
+	for _, values := range f.spare {
+		if cap(values) > 100 {
+			t.Fatalf("there is room for %d", cap(values))
+		}
+	}
+}
+
+// TestCompactLetsSeriesGo: what Compact has let go is not held by what the fold knows of lines.
+func TestCompactLetsSeriesGo(t *testing.T) {
+	f := New(NewOptions())
+	f.fewFreed = 0
+	gone := add(f, "gone")
+	var old []sample
+	for k := range 100 {
+		h := hist("h", 1, 1, 1, math.Inf(1), 2)
+		for i := range h {
+			h[i].id.Type, h[i].id.Labels = exposition.GaugeHistogram, x(strconv.Itoa(k), 0).id.Labels
+		}
+		old = append(old, h...)
+	}
+	page(f, gone, t0, old...)
+	series := weak.Make(f.several[50])
+	f.Depart(gone, t0, true)
+	inc := add(f, "new")
+	for hour := range 24 * 30 {
+		now := t0.Add(time.Duration(hour) * time.Hour)
+		f.FoldExpired(now)
+		f.Compact(now)
+		page(f, inc, now, x("1", float64(hour)))
+		f.Families(now)
+	}
+	if runtime.GC(); series.Value() != nil {
+		t.Error("a series is held")
+	}
+	runtime.KeepAlive(f)
 }

@@ -49,6 +49,8 @@ func (f *Fold) characterize() {
 	}
 	f.traitsFor = f.meaning
 	f.traits = zeroed(f.traits, len(f.lines))
+	clear(f.numbered) // what Compact has let go is not held here
+	clear(f.several)
 	f.numbered, f.several = f.numbered[:0], f.several[:0]
 	for _, fam := range f.families {
 		for _, v := range fam.variants {
@@ -159,7 +161,7 @@ func (f *Fold) settled(slot Slot) {
 }
 
 // alike gives where the lines end, from begin on, that are the same to the fold. Of those with parts that is one part, or buckets
-// of one series in the order of their bounds.
+// of one series in the order of their bounds: a page that has them otherwise is not taken the quick way.
 func (f *Fold) alike(slots []Slot, begin int) (end int) {
 	t := f.traits[slots[begin]]
 	part := t.is&traitPart != 0
