@@ -36,6 +36,7 @@ func (f *Fold) noteHeld() {
 
 // findUnheld finds the series that are shown although no present worker has them.
 func (f *Fold) findUnheld() {
+	clear(f.unheld) // what Compact has let go is not held here
 	f.unheld = f.unheld[:0]
 	f.eachShown(func(s *series) {
 		if f.shows(s) && !f.wasHeld(s) {

@@ -280,6 +280,7 @@ func (f *Fold) countHolders() {
 			}
 		}
 	}
+	clear(f.mixed)
 	f.mixed = f.mixed[:0]
 	for _, fam := range f.families {
 		if v := fam.variants[fam.winner]; v != nil && (v.typ == exposition.Histogram || v.typ == exposition.GaugeHistogram) {

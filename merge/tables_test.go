@@ -92,30 +92,35 @@ func TestPartPagesLeaveNoRoom(t *testing.T) {
 
 // TestCompactLetsSeriesGo: what Compact has let go is not held by what the fold knows of lines.
 func TestCompactLetsSeriesGo(t *testing.T) {
-	f := New(NewOptions())
-	f.fewFreed = 0
-	gone := add(f, "gone")
-	var old []sample
-	for k := range 100 {
-		h := hist("h", 1, 1, 1, math.Inf(1), 2)
-		for i := range h {
-			h[i].id.Type, h[i].id.Labels = exposition.GaugeHistogram, x(strconv.Itoa(k), 0).id.Labels
+	for _, typ := range []exposition.Type{exposition.GaugeHistogram, exposition.Histogram} {
+		opts := NewOptions()
+		opts.SeriesRetention = time.Hour
+		f := New(opts)
+		f.fewFreed = 0
+		gone, inc := add(f, "gone"), add(f, "new")
+		var old []sample
+		for k := range 100 {
+			h := hist("h", 1, 1, 1, math.Inf(1), 2)
+			for i := range h {
+				h[i].id.Type, h[i].id.Labels = typ, x(strconv.Itoa(k), 0).id.Labels
+			}
+			old = append(old, h...)
 		}
-		old = append(old, h...)
+		page(f, gone, t0, old...)
+		series := weak.Make(f.several[50])
+		for hour := range 24 * 30 {
+			if hour == 1 {
+				f.Depart(gone, t0, true)
+			}
+			now := t0.Add(time.Duration(hour) * time.Hour)
+			f.FoldExpired(now)
+			f.Compact(now)
+			page(f, inc, now, x("1", float64(hour)), x(strconv.Itoa(100+hour%2), 1))
+			f.Families(now)
+		}
+		if runtime.GC(); series.Value() != nil {
+			t.Errorf("a series of type %v is held", typ)
+		}
+		runtime.KeepAlive(f)
 	}
-	page(f, gone, t0, old...)
-	series := weak.Make(f.several[50])
-	f.Depart(gone, t0, true)
-	inc := add(f, "new")
-	for hour := range 24 * 30 {
-		now := t0.Add(time.Duration(hour) * time.Hour)
-		f.FoldExpired(now)
-		f.Compact(now)
-		page(f, inc, now, x("1", float64(hour)))
-		f.Families(now)
-	}
-	if runtime.GC(); series.Value() != nil {
-		t.Error("a series is held")
-	}
-	runtime.KeepAlive(f)
 }
