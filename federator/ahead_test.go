@@ -21,6 +21,15 @@ func (n *noted) WriteAhead(key string, last ...[]byte) ledger.UnfinishedPage {
 	return n.Ledger.WriteAhead(key, last...)
 }
 
+// notedTwo is two, whose pages are noted.
+func notedTwo(w *world) *noted {
+	n := &noted{Ledger: w.ledger}
+	w.ledger = n
+	w.restart()
+	two(w)
+	return n
+}
+
 // less makes so many bytes enough.
 func less(t *testing.T, bytes int) {
 	t.Helper()
@@ -67,10 +76,7 @@ func TestWritesWhileWorkersAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
-				n := &noted{Ledger: w.ledger}
-				w.ledger = n
-				w.restart()
-				two(w)
+				n := notedTwo(w)
 				w.register("w3", "h:3")
 				w.tell()
 				w.at("h:3", answer{page: counter(2, 100)})
@@ -104,10 +110,7 @@ func TestWritesWhileWorkersAnswer(t *testing.T) {
 // TestGivenUpIsNotWritten: what a write that is given up still had to write does not get in the way of the one that counts.
 func TestGivenUpIsNotWritten(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		n := &noted{Ledger: w.ledger}
-		w.ledger = n
-		w.restart()
-		two(w)
+		n := notedTwo(w)
 		w.want("x_total", "12")
 		n.begun = nil
 		in := w.instance()

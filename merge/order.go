@@ -86,7 +86,7 @@ func (f *Fold) deriveLines(o *order, r run) {
 	if t.is&traitGrows != 0 {
 		o.growing = appendRun(o.growing, r)
 	}
-	if t.is&traitTotal != 0 {
+	if t.is&traitTotal == traitTotal {
 		o.totals = appendLines(o.totals, r)
 	}
 	if t.is&traitPart != 0 {

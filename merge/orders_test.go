@@ -221,6 +221,14 @@ func TestAnyOrderOfLines(t *testing.T) {
 	})
 }
 
+// labeled gives samples the label k.
+func labeled(k string, list []sample) []sample {
+	for i := range list {
+		list[i].id.Labels = x(k, 0).id.Labels
+	}
+	return list
+}
+
 func ints(n int) (list []int) {
 	for i := range n {
 		list = append(list, i)
@@ -238,11 +246,7 @@ func anyLines(numbers []int, inf float64) (list []sample) {
 	}
 	for i, k := range []string{"1", "2"} {
 		low, mid := v(3*i), v(3*i)+v(3*i+1)
-		h := hist("h", low+0.5, 1, low, 2, mid, 5, mid+1, inf, mid+v(3*i+2)+1)
-		for j := range h {
-			h[j].id.Labels = x(k, 0).id.Labels
-		}
-		list = append(list, h...)
+		list = append(list, labeled(k, hist("h", low+0.5, 1, low, 2, mid, 5, mid+1, inf, mid+v(3*i+2)+1))...)
 	}
 	for i, k := range []string{"1", "2"} {
 		list = append(list, sample{id: id(exposition.Summary, "s", exposition.PartSum, 0, "k", k), v: v(i)},
@@ -254,13 +258,7 @@ func anyLines(numbers []int, inf float64) (list []sample) {
 // TestTwoSeriesAreNoBlock: buckets of two series that stand together, in what would be one order of bounds, are two blocks.
 func TestTwoSeriesAreNoBlock(t *testing.T) {
 	f, inf := New(NewOptions()), math.Inf(1)
-	of := func(k string, bc ...float64) (h []sample) {
-		for _, s := range hist("h", 1, bc...) {
-			s.id.Labels = x(k, 0).id.Labels
-			h = append(h, s)
-		}
-		return h
-	}
+	of := func(k string, bc ...float64) []sample { return labeled(k, hist("h", 1, bc...)) }
 	page(f, add(f, "all"), t0, append(of("1", 1, 1, inf, 1), of("2", 1, 1, 2, 1, 3, 1, inf, 1)...)...)
 	a := add(f, "a") // which lacks bounds of both
 	one, two := of("1", inf, 1), of("2", 3, 1, inf, 1)

@@ -40,12 +40,17 @@ func (c *commit) swap() {
 
 // fit gives the stage no more room than its lines need: it was made for as many as another worker had.
 func (st *Stage) fit() {
-	if n := len(st.slots); cap(st.slots) > n+n/2 {
-		st.slots = slices.Clone(st.slots)
+	st.slots = fitted(st.slots)
+	if st.lease == nil {
+		st.values = fitted(st.values)
 	}
-	if n := len(st.values); cap(st.values) > n+n/2 && st.lease == nil {
-		st.values = slices.Clone(st.values)
+}
+
+func fitted[T any](list []T) []T {
+	if cap(list) > len(list)+len(list)/2 {
+		return slices.Clone(list)
 	}
+	return list
 }
 
 // order is what the next page is expected to repeat.

@@ -100,11 +100,10 @@ func TestCompactLetsSeriesGo(t *testing.T) {
 		gone, inc := add(f, "gone"), add(f, "new")
 		var old []sample
 		for k := range 100 {
-			h := hist("h", 1, 1, 1, math.Inf(1), 2)
-			for i := range h {
-				h[i].id.Type, h[i].id.Labels = typ, x(strconv.Itoa(k), 0).id.Labels
-			}
-			old = append(old, h...)
+			old = append(old, labeled(strconv.Itoa(k), hist("h", 1, 1, 1, math.Inf(1), 2))...)
+		}
+		for i := range old {
+			old[i].id.Type = typ
 		}
 		page(f, gone, t0, old...)
 		series := weak.Make(f.several[50])

@@ -26,10 +26,9 @@ const (
 	traitSum                          // the same
 	traitInf                          // the bucket without a bound
 	traitHistogram                    // is to be completed where a page lacks its +Inf bucket or its count
-	traitTotal                        // a sum of observations, which may fall
-	traitWatched                      // a gauge whose value may change more than itself
-	traitInfo                         // the same, while the family may be an info
-	traitHint                         // the same, as it says a gauge mode
+	traitInfo                         // of a family that may be an info
+	traitHint                         // says a gauge mode
+	traitRecent                       // of a gauge of which the newest value counts
 	traitAdds                         // is added up as it is
 	traitGaugeAdds                    // the same, of a gauge
 	traitGaugeEnds                    // the lowest or highest counts
@@ -40,6 +39,10 @@ const (
 const (
 	traitPart  = traitBucket | traitCount | traitSum
 	traitGauge = traitGaugeAdds | traitGaugeEnds
+	// traitTotal, both, is a sum of observations, which may fall.
+	traitTotal = traitSum | traitAdds
+	// traitWatched, any, is a value that may change more than itself.
+	traitWatched = traitInfo | traitHint | traitRecent
 )
 
 // characterize notes what each line is, where that changed.
@@ -63,63 +66,56 @@ func (f *Fold) characterize() {
 
 // characterizeAll does so for the lines of a variant.
 func (f *Fold) characterizeAll(v *variant) {
-	t := trait{variant: int32(len(f.numbered))}
-	if fam := v.family; fam.mayBeInfo() {
-		t.is = traitWatched | traitInfo
-	} else if fam.name == hintFamily {
-		t.is = traitWatched | traitHint
-	} else if isRecent(fam.mode) {
-		t.is = traitWatched
-	}
-	cumulative := v.cumulative()
+	watched, cumulative := watchedTrait(v.family), v.cumulative()
 	for _, s := range v.series {
-		t.pending = s.pending
-		if s.value != noSlot {
-			f.characterizeLine(s.value, t, cumulative)
-		}
-		if s.sum != noSlot || s.count != noSlot || len(s.buckets) > 0 {
+		t := trait{pending: s.pending, variant: int32(len(f.numbered))}
+		if len(s.buckets) > 0 || s.sum != noSlot || s.count != noSlot {
 			f.characterizeParts(s, t, cumulative)
 		}
-		t := trait{variant: t.variant, pending: t.pending}
-		if s.created != noSlot {
-			f.characterizeLine(s.created, t, false)
-		}
+		f.characterizeLine(s.created, t, false)
 		for _, q := range s.quantiles {
 			f.characterizeLine(q.slot, t, false)
 		}
+		t.is = watched
+		f.characterizeLine(s.value, t, cumulative)
 	}
+}
+
+func watchedTrait(fam *family) traits {
+	switch {
+	case fam.mayBeInfo():
+		return traitInfo
+	case fam.name == hintFamily:
+		return traitHint
+	case isRecent(fam.mode):
+		return traitRecent
+	}
+	return 0
 }
 
 func (f *Fold) characterizeParts(s *series, t trait, cumulative bool) {
-	t.is, t.series = 0, int32(len(f.several))
+	t.series = int32(len(f.several))
 	f.several = append(f.several, s)
-	completed := s.variant.typ != exposition.Summary
-	if s.sum != noSlot {
-		u := t
-		if u.is |= traitSum; f.class[s.sum] == classSum {
-			u.is |= traitTotal
-		}
-		f.characterizeLine(s.sum, u, false)
+	t.is = traitSum
+	f.characterizeLine(s.sum, t, false)
+	if t.is = traitCount; s.variant.typ != exposition.Summary {
+		t.is |= traitHistogram
 	}
-	if s.count != noSlot {
-		u := t
-		if u.is |= traitCount; completed {
-			u.is |= traitHistogram
-		}
-		f.characterizeLine(s.count, u, cumulative)
-	}
-	t.is |= traitBucket | traitHistogram
+	f.characterizeLine(s.count, t, cumulative)
 	for i, b := range s.buckets {
-		u := t
-		if u.rank = int32(i); math.IsInf(b.bound, 1) {
-			u.is |= traitInf
+		t.is, t.rank = traitBucket|traitHistogram, int32(i)
+		if math.IsInf(b.bound, 1) {
+			t.is |= traitInf
 		}
-		f.characterizeLine(b.slot, u, cumulative)
+		f.characterizeLine(b.slot, t, cumulative)
 	}
 }
 
-// characterizeLine adds to a trait how the line counts.
+// characterizeLine notes a line's trait, with how it counts; the series may lack the line.
 func (f *Fold) characterizeLine(slot Slot, t trait, grows bool) {
+	if slot == noSlot {
+		return
+	}
 	target := f.target[slot]
 	if target != slot {
 		t.is |= traitMoved
