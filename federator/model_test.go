@@ -277,7 +277,8 @@ func (m *truth) settleZ(instance string) {
 	}
 }
 
-// keep is what the ledger has of an instance after a page, or after records without one: these have who departed.
+// keep is what the ledger has of an instance after a page, or after records without one: these have who departed, and the type
+// that was decided.
 func (m *truth) keep(instance string, page bool) {
 	if m.full {
 		return
@@ -294,9 +295,7 @@ func (m *truth) keep(instance string, page bool) {
 		}
 		p.kept[instance] = kept
 	}
-	if page {
-		m.keptZ[instance] = m.z[instance]
-	}
+	m.keptZ[instance] = m.z[instance]
 }
 
 // ownerOf is who lives at an address.
