@@ -24,7 +24,7 @@ func (c *counting) Slot(id SeriesID) Slot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
-	key := string(AppendKey(nil, id))
+	key := lineKey(id)
 	slot, ok := c.slots[key]
 	if !ok {
 		slot = Slot(len(c.lines))

@@ -1,20 +1,9 @@
 package exposition
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "encoding/binary"
 
-// AppendKey appends what tells a line apart from all others: family, type, part, bound and labels. Labels with an
-// empty value do not count, as in Prometheus. Different lines never have the same key.
-func AppendKey(dst []byte, id SeriesID) []byte {
-	dst = appendString(dst, id.Family)
-	dst = append(dst, byte(id.Type), byte(id.Part))
-	dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(id.Bound))
-	return AppendLabelsKey(dst, id.Labels)
-}
-
-// AppendLabelsKey appends the end of AppendKey, which tells the series of a family apart.
+// AppendLabelsKey appends what tells the series of a family and type apart. Labels with an empty value do not count, as in
+// Prometheus. Different series never have the same key.
 func AppendLabelsKey(dst []byte, labels Labels) []byte {
 	for _, l := range labels {
 		if l.Value != "" {

@@ -1,29 +1,33 @@
 package exposition
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
-// TestKeys tells lines apart as Prometheus does: a label with an empty value is none.
+// lineKey tells a line apart from all others.
+func lineKey(id SeriesID) string {
+	return fmt.Sprintf("%q %d %d %v %q", id.Family, id.Type, id.Part, id.Bound, AppendLabelsKey(nil, id.Labels))
+}
+
+// TestKeys tells series apart as Prometheus does: a label with an empty value is none.
 func TestKeys(t *testing.T) {
-	key := func(id SeriesID) string { return string(AppendKey(nil, id)) }
-	if key(SeriesID{Family: "x", Labels: Labels{{"a", ""}, {"b", "c"}}}) != key(SeriesID{Family: "x", Labels: Labels{{"b", "c"}}}) {
-		t.Error("an empty label makes another line")
+	key := func(labels Labels) string { return string(AppendLabelsKey(nil, labels)) }
+	if key(Labels{{"a", ""}, {"b", "c"}}) != key(Labels{{"b", "c"}}) {
+		t.Error("an empty label makes another series")
 	}
-	different := []SeriesID{
-		{Family: "x"},
-		{Family: "y"},
-		{Family: "x", Type: Counter},
-		{Family: "x", Part: PartSum},
-		{Family: "x", Part: PartBucket, Bound: 1},
-		{Family: "x", Labels: Labels{{"a", "b"}}},
-		{Family: "x", Labels: Labels{{"ab", ""}, {"a", "bc"}}},
-		{Family: "x", Labels: Labels{{"a", "b"}, {"c", "d"}}},
-		{Family: "x", Labels: Labels{{"a", "b\x01c\x01d"}}},
+	different := []Labels{
+		nil,
+		{{"a", "b"}},
+		{{"ab", ""}, {"a", "bc"}},
+		{{"a", "b"}, {"c", "d"}},
+		{{"a", "b\x01c\x01d"}},
 	}
 	seen := map[string]int{}
-	for i, id := range different {
-		if j, twice := seen[key(id)]; twice {
-			t.Errorf("%v and %v have one key", id, different[j])
+	for i, labels := range different {
+		if j, twice := seen[key(labels)]; twice {
+			t.Errorf("%v and %v have one key", labels, different[j])
 		}
-		seen[key(id)] = i
+		seen[key(labels)] = i
 	}
 }

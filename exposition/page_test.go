@@ -30,7 +30,7 @@ func newCollector() *collector { return &collector{slots: map[string]Slot{}} }
 func (c *collector) Slot(id SeriesID) Slot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := string(AppendKey(nil, id))
+	key := lineKey(id)
 	slot, ok := c.slots[key]
 	if !ok {
 		slot = Slot(len(c.ids))
@@ -381,7 +381,7 @@ type discard struct {
 }
 
 func (d *discard) Slot(id SeriesID) Slot {
-	key := string(AppendKey(nil, id))
+	key := lineKey(id)
 	if slot, ok := d.slots[key]; ok {
 		return slot
 	}

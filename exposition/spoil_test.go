@@ -33,14 +33,14 @@ func (c *collector) gather() []Family {
 			continue
 		}
 		seen[slot] = true
-		key := string(AppendKey(nil, SeriesID{Family: id.Family, Type: id.Type}))
+		key := lineKey(SeriesID{Family: id.Family, Type: id.Type})
 		f, ok := byFamily[key]
 		if !ok {
 			f = len(families)
 			byFamily[key] = f
 			families = append(families, Family{Name: id.Family, Type: id.Type})
 		}
-		key = string(AppendKey(nil, SeriesID{Family: id.Family, Type: id.Type, Labels: id.Labels}))
+		key = lineKey(SeriesID{Family: id.Family, Type: id.Type, Labels: id.Labels})
 		at, ok := bySeries[key]
 		if !ok {
 			at = place{f, len(families[f].Series)}

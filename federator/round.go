@@ -93,10 +93,10 @@ func (in *Instance) show(keeps bool, w *write, prepared func(*Page)) (*Page, err
 	}
 	page, err := in.render(now, w)
 	if keeps {
-		k := in.collect(true, now)
 		if page != nil && in.degraded == nil {
 			prepared(page)
 		}
+		k := in.collect(true, now)
 		in.mu.Unlock()
 		in.keep(w, k)
 		in.mu.Lock()

@@ -187,17 +187,15 @@ func (f *Fold) dropBound(b oldBound) {
 
 // free makes a slot nobody's line.
 func (f *Fold) free(slot Slot) {
-	l := &f.lines[slot]
-	f.keyBuffer = exposition.AppendKey(f.keyBuffer[:0], exposition.SeriesID{
-		Family: l.variant.family.name, Type: l.variant.typ, Part: l.part, Bound: l.bound, Labels: l.series.labels,
-	})
-	delete(f.index, string(f.keyBuffer))
-	*l = f.nobodysLine()
+	f.lines[slot] = f.nobodysLine()
 	f.ledger[slot], f.shown[slot], f.known[slot], f.folded[slot], f.isBucket[slot] = sum{}, 0, false, false, false
 	f.dropExemplar(slot)
 	f.beginLife(slot)
 	f.freed = append(f.freed, freedSlot{slot, f.pages})
 }
+
+// inUse is how many slots are somebody's line.
+func (f *Fold) inUse() int { return len(f.lines) - len(f.freed) }
 
 func (f *Fold) nobodysLine() line {
 	return line{variant: f.nobody.variant, series: f.nobody, part: exposition.PartCreated}

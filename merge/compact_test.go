@@ -33,7 +33,7 @@ func churn(f *Fold, i int, now time.Time) {
 // sizes are all that could grow.
 func sizes(f *Fold, d *disk) map[string]int {
 	out := map[string]int{
-		"lines": len(f.lines), "index": len(f.index), "families": len(f.families), "unsaved": len(f.unsavedLines), "metas": len(f.metas),
+		"lines": len(f.lines), "index": f.inUse(), "families": len(f.families), "unsaved": len(f.unsavedLines), "metas": len(f.metas),
 		"extremes": len(f.extremes), "recent": len(f.recent), "all": len(f.departedAll), "incarnations": len(f.incarnations),
 		"page": len(d.newest()), "state": len(d.records[stateKey]), "series": f.Series(),
 	}
@@ -191,8 +191,8 @@ func TestCompactKeeps(t *testing.T) {
 	f.Depart(gone, t0, true)
 	f.Depart(kept, t0, false)
 	want := show(f, t0)
-	if !f.Compact(t0) || len(f.index) != 6*3-1+1 { // a live gauge of the folded one
-		t.Fatalf("%d lines are left", len(f.index))
+	if !f.Compact(t0) || f.inUse() != 6*3-1+1 { // a live gauge of the folded one
+		t.Fatalf("%d lines are left", f.inUse())
 	}
 	wantShow(t, f, t0, want)
 	pending.Sample(slot, 7, 0, false)

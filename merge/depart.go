@@ -104,7 +104,7 @@ func (f *Fold) fold(inc *Incarnation, now time.Time) {
 
 // contributions calls emit with what a page counted on each line that counts, buckets between neighbouring bounds.
 func (f *Fold) contributions(slots []Slot, values []float64, finiteSum func(Slot, float64) float64, emit func(Slot, float64)) {
-	f.contributionsOf(func(slot Slot) bool { return f.class[slot] == classSum || f.class[slot] == classMixed }, slots, values, finiteSum, emit)
+	f.contributionsOf(f.counts, slots, values, finiteSum, emit)
 }
 
 func (f *Fold) contributionsOf(which func(Slot) bool, slots []Slot, values []float64, finiteSum func(Slot, float64) float64, emit func(Slot, float64)) {

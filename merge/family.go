@@ -66,8 +66,10 @@ type family struct {
 	decided  bool
 	mode     Mode
 	modeFrom string // rule, hint, builtin, default
-	forever  bool   // min that outlives departed_retention
-	notInfo  bool   // a value other than 1 was seen
+	rule     Mode   // of the first rule that fits, where ruled
+	ruled    bool
+	forever  bool // min that outlives departed_retention
+	notInfo  bool // a value other than 1 was seen
 	oddAt    time.Time
 
 	form       *exposition.Form // of the last page that shows it
@@ -144,6 +146,24 @@ func newSeries(v *variant, labels exposition.Labels) *series {
 	return &series{variant: v, labels: labels, pending: true, value: noSlot, sum: noSlot, count: noSlot, created: noSlot}
 }
 
+// lineOf gives the slot of a part of the series; noSlot where it does not have it.
+func (s *series) lineOf(part exposition.Part, bound float64) Slot {
+	switch part {
+	case exposition.PartSum:
+		return s.sum
+	case exposition.PartCount:
+		return s.count
+	case exposition.PartCreated:
+		return s.created
+	case exposition.PartBucket:
+		return findBound(s.buckets, bound)
+	case exposition.PartQuantile:
+		return findBound(s.quantiles, bound)
+	default:
+		return s.value
+	}
+}
+
 // multi tells whether a reset concerns several lines at once.
 func (s *series) multi() bool {
 	return s.variant.typ == exposition.Histogram || s.variant.typ == exposition.Summary
@@ -188,6 +208,14 @@ func (s *series) slots(f func(Slot)) {
 func insertBound(list []boundSlot, b boundSlot) []boundSlot {
 	i := sort.Search(len(list), func(i int) bool { return list[i].bound >= b.bound })
 	return slices.Insert(list, i, b)
+}
+
+func findBound(list []boundSlot, bound float64) Slot {
+	i := sort.Search(len(list), func(i int) bool { return list[i].bound >= bound })
+	if i < len(list) && list[i].bound == bound {
+		return list[i].slot
+	}
+	return noSlot
 }
 
 func compareLabels(a, b exposition.Labels) int {

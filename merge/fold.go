@@ -15,7 +15,6 @@ type Fold struct {
 	opts Options
 
 	families map[string]*family
-	index    map[string]Slot // exposition.AppendKey of the line
 	lines    []line
 	series   int
 
@@ -81,6 +80,7 @@ type Fold struct {
 	traitsFor uint64  // the meaning when they were noted
 	numbered  []*variant
 	several   []*series // that have parts
+	ends      []*series // of a departed incarnation, whose buckets are all noted
 	blocks    []blockMark
 
 	marked         []Slot // of series of which pages may have something to say
@@ -107,7 +107,7 @@ type Fold struct {
 func New(opts Options) *Fold {
 	free := &variant{family: &family{name: hintFamily}}
 	return &Fold{
-		opts: opts, families: map[string]*family{}, index: map[string]Slot{}, recent: map[Slot]recent{},
+		opts: opts, families: map[string]*family{}, recent: map[Slot]recent{},
 		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{},
 		nobody: newSeries(free, nil), fewFreed: fewFreed,
 	}
@@ -118,6 +118,9 @@ func (f *Fold) SetOptions(opts Options) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.opts, f.layout = opts, false
+	for _, fam := range f.families {
+		fam.ruled = false
+	}
 	for _, inc := range f.incarnations {
 		clear(inc.labels)
 	}
@@ -136,31 +139,21 @@ func (f *Fold) Slot(id exposition.SeriesID) Slot {
 }
 
 func (f *Fold) slot(id exposition.SeriesID) Slot {
-	labels := f.keyOf(id)
-	if slot, ok := f.index[string(f.keyBuffer)]; ok {
-		return slot
-	}
-	if !f.room(id, f.keyBuffer[labels:]) {
+	s := f.seriesOf(id)
+	if s != nil {
+		if slot := s.lineOf(id.Part, id.Bound); slot != noSlot {
+			return slot
+		}
+	} else if s = f.countedSeries(id); s == nil {
 		f.refused++
 		return noSlot
 	}
-	key := string(f.keyBuffer)
 	slot := f.freeSlot()
-	f.setLine(slot, f.seriesOf(id, key[labels:]), id, key)
+	f.setLine(slot, s, id.Part, id.Bound)
 	f.beginLife(slot)
 	f.lines[slot].first = f.life
 	f.layout = false
 	return slot
-}
-
-// keyOf makes the keyBuffer a line's key, and gives where its labels begin there.
-func (f *Fold) keyOf(id exposition.SeriesID) (labels int) {
-	all := id.Labels
-	id.Labels = nil
-	f.keyBuffer = exposition.AppendKey(f.keyBuffer[:0], id)
-	labels = len(f.keyBuffer)
-	f.keyBuffer = exposition.AppendLabelsKey(f.keyBuffer, all)
-	return labels
 }
 
 // appendLine makes everything that is kept by slot one longer.
@@ -187,11 +180,10 @@ func (f *Fold) growLines(n int) {
 }
 
 // setLine makes the slot a line of the series.
-func (f *Fold) setLine(slot Slot, s *series, id exposition.SeriesID, key string) {
-	f.index[key] = slot
-	f.lines[slot] = line{variant: s.variant, series: s, part: id.Part, bound: id.Bound, made: f.compactions}
-	f.isBucket[slot] = id.Part == exposition.PartBucket
-	s.set(id.Part, id.Bound, slot)
+func (f *Fold) setLine(slot Slot, s *series, part exposition.Part, bound float64) {
+	f.lines[slot] = line{variant: s.variant, series: s, part: part, bound: bound, made: f.compactions}
+	f.isBucket[slot] = part == exposition.PartBucket
+	s.set(part, bound, slot)
 }
 
 // Spec describes an incarnation that joins.

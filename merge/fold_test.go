@@ -436,3 +436,18 @@ func TestRoundingNeverLowers(t *testing.T) {
 		}
 	}
 }
+
+// TestUntypedPageOfOneThatIsGone counts as the type that others say only after it has departed.
+func TestUntypedPageOfOneThatIsGone(t *testing.T) {
+	for sum, want := range map[float64]string{4: "5", math.NaN(): "1"} {
+		f := New(NewOptions())
+		a, b := add(f, "a"), add(f, "b")
+		u := func(name string, v float64, labels ...string) sample {
+			return sample{id: id(exposition.Unknown, name, exposition.PartValue, 0, labels...), v: v}
+		}
+		page(f, b, t0, u("x", 2), u("h_bucket", 1, "le", "1"), u("h_bucket", 3, "le", "+Inf"), u("h_sum", sum), u("h_count", 3))
+		f.Depart(b, t0, false)
+		page(f, a, t0, append(hist("h", 1, 1, 2, 5, 10, math.Inf(1), 12), sample{id: counter("x"), v: 5})...)
+		wantShow(t, f, t0, "h 1:3 5:11 +Inf:15 sum:"+want+" count:15\nx 7")
+	}
+}

@@ -124,7 +124,9 @@ func readID(r *reader, kind int, id *exposition.SeriesID) {
 	id.Type = exposition.Type(r.below(int(exposition.StateSet) + 1))
 	id.Part, id.Bound = exposition.Part(r.below(int(exposition.PartCreated)+1)), 0
 	if id.Part == exposition.PartBucket || id.Part == exposition.PartQuantile {
-		id.Bound = r.float()
+		if id.Bound = r.float(); id.Bound != id.Bound {
+			r.fail() // a bound is a number
+		}
 	}
 }
 
@@ -139,12 +141,13 @@ func (f *Fold) makeLines(d dictionary, n int) error {
 		if f.lines[slot].life = e.life; e.free {
 			continue
 		}
-		labels := f.keyOf(e.id)
-		if _, twice := f.index[string(f.keyBuffer)]; twice {
+		s := f.seriesOf(e.id)
+		if s == nil {
+			s = f.makeSeries(e.id)
+		} else if s.lineOf(e.id.Part, e.id.Bound) != noSlot {
 			return errDamaged
 		}
-		key := string(f.keyBuffer)
-		f.setLine(slot, f.seriesOf(e.id, key[labels:]), e.id, key)
+		f.setLine(slot, s, e.id.Part, e.id.Bound)
 		f.lines[slot].life, f.lines[slot].first = e.life, e.first
 	}
 	for slot := range f.lines {

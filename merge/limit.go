@@ -23,30 +23,33 @@ func (f *Fold) Refused() int {
 	return f.refused
 }
 
-// room tells whether a line may have its series: one that is known, or a new one below series_limit, which it counts.
-func (f *Fold) room(id exposition.SeriesID, labels []byte) bool {
-	if fam := f.families[id.Family]; fam != nil && fam.variants[id.Type] != nil && fam.variants[id.Type].byLabels[string(labels)] != nil {
-		return true
+// seriesOf gives the series of a line; nil where it is not known. The keyBuffer has the key of its labels then.
+func (f *Fold) seriesOf(id exposition.SeriesID) *series {
+	f.keyBuffer = exposition.AppendLabelsKey(f.keyBuffer[:0], id.Labels)
+	if fam := f.families[id.Family]; fam != nil && fam.variants[id.Type] != nil {
+		return fam.variants[id.Type].byLabels[string(f.keyBuffer)]
 	}
-	if f.overLimit() {
-		return false
-	}
-	f.series++
-	return true
+	return nil
 }
 
-// seriesOf gives the series of a line, a new one where it is not known. labels are its exposition.AppendLabelsKey.
-func (f *Fold) seriesOf(id exposition.SeriesID, labels string) *series {
-	v := f.variantOf(id)
-	if s := v.byLabels[labels]; s != nil {
-		return s
+// countedSeries makes the series that seriesOf did not find, and counts it; nil where there are series_limit of them.
+func (f *Fold) countedSeries(id exposition.SeriesID) *series {
+	if f.overLimit() {
+		return nil
 	}
+	f.series++
+	return f.makeSeries(id)
+}
+
+// makeSeries makes the series that seriesOf did not find.
+func (f *Fold) makeSeries(id exposition.SeriesID) *series {
+	v := f.variantOf(id)
 	s := newSeries(v, slices.Clone(id.Labels))
 	s.since = f.asOf
 	if n := len(v.series); n > 0 && len(v.series[n-1].buckets) > 0 { // as many as its sibling has, mostly
 		s.buckets = make([]boundSlot, 0, len(v.series[n-1].buckets))
 	}
-	v.byLabels[labels] = s
+	v.byLabels[string(f.keyBuffer)] = s
 	v.series = append(v.series, s)
 	v.sorted = false
 	return s
@@ -76,7 +79,7 @@ func (f *Fold) makeRoom(id exposition.SeriesID) {
 	if !f.overLimit() || f.held && f.full {
 		return
 	}
-	if _, known := f.index[string(exposition.AppendKey(f.keyBuffer[:0], id))]; known {
+	if s := f.seriesOf(id); s != nil && s.lineOf(id.Part, id.Bound) != noSlot {
 		return
 	}
 	f.decideLayout()

@@ -100,8 +100,8 @@ func TestSeriesThatNeverCame(t *testing.T) {
 	if f.Series() != 1 || f.Slot(counter("new_total")) == noSlot {
 		t.Errorf("%d series", f.Series())
 	}
-	if !f.Compact(now) || len(f.index) != 2 {
-		t.Errorf("%d lines are left", len(f.index))
+	if !f.Compact(now) || f.inUse() != 2 {
+		t.Errorf("%d lines are left", f.inUse())
 	}
 }
 

@@ -278,7 +278,7 @@ func TestPageAfterSave(t *testing.T) {
 	after := f.Slot(counter("y_total"))
 	alone := len(f.AppendHead(nil))
 	d.page(f)
-	if g := wantRestored(t, d, "x_total 321", "aBC"); len(g.index) != 2 || g.lines[after].series == g.nobody {
+	if g := wantRestored(t, d, "x_total 321", "aBC"); g.inUse() != 2 || g.lines[after].series == g.nobody {
 		t.Error("the line that came after the Save is lost")
 	}
 	if _, err := Restore(NewOptions(), nil, d.newest(), t0); err == nil {

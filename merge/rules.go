@@ -57,10 +57,8 @@ func builtinMode(name string) Mode {
 
 // decideMode says how a family of gauges is merged, and who said so.
 func (f *Fold) decideMode(fam *family, typ exposition.Type) (mode Mode, from string) {
-	for _, r := range f.opts.GaugeModes {
-		if r.Match.MatchString(fam.name) {
-			return r.Mode, "rule"
-		}
+	if m := f.ruledMode(fam); m != ModeNone {
+		return m, "rule"
 	}
 	if m := f.hint(fam.name); m != ModeNone {
 		return m, "hint"
@@ -75,6 +73,22 @@ func (f *Fold) decideMode(fam *family, typ exposition.Type) (mode Mode, from str
 		return ModeLiveMax, "builtin"
 	}
 	return f.opts.DefaultGaugeMode, "default"
+}
+
+// ruledMode is what the first rule that fits says; ModeNone where none does. To look for it takes longer than all the rest of
+// a layout: it is kept until there are other rules.
+func (f *Fold) ruledMode(fam *family) Mode {
+	if fam.ruled {
+		return fam.rule
+	}
+	fam.ruled, fam.rule = true, ModeNone
+	for _, r := range f.opts.GaugeModes {
+		if r.Match.MatchString(fam.name) {
+			fam.rule = r.Mode
+			break
+		}
+	}
+	return fam.rule
 }
 
 // hint is what the oldest present worker that says something says of a gauge's mode.

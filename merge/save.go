@@ -91,7 +91,7 @@ func (f *Fold) saveLines(s *Save) {
 	for _, c := range f.chunks {
 		entries += c.entries
 	}
-	if len(f.chunks) < maxChunks && entries <= 2*len(f.index)+1024 {
+	if len(f.chunks) < maxChunks && entries <= 2*f.inUse()+1024 {
 		f.putChunk(s, f.tailBytes(), len(f.unsavedLines))
 		return
 	}

@@ -98,6 +98,32 @@ func (s *stale) show(t *rapid.T) {
 	if got, want := show(s.f, s.now), show(s.anew, s.now); got != want {
 		t.Fatalf("merged:\n%s\nderived anew:\n%s", got, want)
 	}
+	wantLeft(t, s.f)
+}
+
+// wantLeft adds up what departed ones left, and what was counted before resets, line by line.
+func wantLeft(t *rapid.T, f *Fold) {
+	want := make([]sum, len(f.lines))
+	for slot, v := range f.ledger {
+		want[slot].addSum(v)
+	}
+	for _, inc := range f.incarnations {
+		if !inc.present {
+			f.contributions(inc.slots, inc.last, inc.lastSum, func(slot Slot, v float64) { want[slot].add(v) })
+		}
+		for i, slot := range inc.offset.slots {
+			want[f.target[slot]].addSum(inc.offset.at(i))
+		}
+	}
+	for slot, v := range want {
+		kept := f.kept[slot]
+		if f.isBucket[slot] {
+			kept = f.between[slot]
+		}
+		if kept != v && (finite(kept.hi) || finite(v.hi)) {
+			t.Fatalf("%s %d %v is kept as %v, it was left as %v", f.lines[slot].name(), f.lines[slot].part, f.lines[slot].bound, kept, v)
+		}
+	}
 }
 
 func (s *stale) each(do func(f *Fold)) {

@@ -109,7 +109,7 @@ func TestCompactLetsSeriesGo(t *testing.T) {
 		series := weak.Make(f.several[50])
 		for hour := range 24 * 30 {
 			if hour == 1 {
-				f.Depart(gone, t0, true)
+				f.Depart(gone, t0, typ == exposition.GaugeHistogram)
 			}
 			now := t0.Add(time.Duration(hour) * time.Hour)
 			f.FoldExpired(now)
