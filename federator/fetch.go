@@ -104,15 +104,16 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 	in.sayAhead(m)
 }
 
-// fail notes that a worker did not answer as it should; the log says so once per change.
+// fail notes that a worker did not answer as it should; the log says so once per change. Of one that is not registered any more
+// and whose address refuses, or is another worker's, it says only that it departed: after a deploy that is every old worker.
 func (in *Instance) fail(m *member, err error) {
-	if result := scraper.ResultOf(err); m.state != stateFailed || m.result != result {
+	result := scraper.ResultOf(err)
+	vanished := !m.registered && (errors.Is(err, syscall.ECONNREFUSED) || result == scraper.ResultWrongWorker)
+	if !vanished && (m.state != stateFailed || m.result != result) {
 		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
 			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
-		m.result = result
 	}
-	m.err = err.Error()
-	m.state = stateFailed
+	m.err, m.result, m.state = err.Error(), result, stateFailed
 	if m.fetch == nil || !m.fetch.counted {
 		m.failures++
 	}
@@ -120,13 +121,10 @@ func (in *Instance) fail(m *member, err error) {
 		m.fetch.counted = true
 	}
 	in.fold.SetUp(m.inc, false)
-	if m.registered {
-		return
-	}
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED) || scraper.ResultOf(err) == scraper.ResultWrongWorker:
+	case vanished:
 		in.depart(m, reasonVanished, time.Now())
-	case m.failures >= 2:
+	case !m.registered && m.failures >= 2:
 		in.depart(m, reasonExpired, time.Now())
 	}
 }
