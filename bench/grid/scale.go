@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var scaleHead = []string{"", "floor", "steady round", "CPU, a sample", "peak RSS", "first round", "deploy", "round after"}
+var scaleHead = []string{"", "floor", "its first round", "steady round", "CPU, a sample", "peak RSS", "first round", "deploy", "round after"}
 
 func (b *bench) scaleTable(ctx context.Context, configs []config) (string, error) {
 	table := [][]string{scaleHead}
@@ -36,11 +36,11 @@ func (b *bench) scaleRow(ctx context.Context, c config) ([]string, error) {
 	if err := b.quiet(ctx); err != nil {
 		return nil, err
 	}
-	floor, err := b.floorOf(ctx, f)
+	floor, floorFirst, err := b.floorOf(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	firsts, p, err := b.firstRounds(ctx, c, f)
+	firsts, p, err := b.firstRounds(ctx, c.instances, "first", func() (*peer, error) { return b.startProduct(ctx, f, c.instances, product) })
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +76,11 @@ func (b *bench) scaleRow(ctx context.Context, c config) ([]string, error) {
 	times := func(all []float64) string {
 		return fmt.Sprintf("%s ms, %sx", number(mid(all)), number(mid(all)/steady.Med))
 	}
+	opened := func(all []float64) string { return fmt.Sprintf("%s (%s)", times(all), number(mid(all)/floorFirst)) }
 	return []string{
-		c.String(), number(floor.Med) + " ms", fmt.Sprintf("%s ms, %sx", number(steady.Med), number(steady.Med/floor.Med)),
+		c.String(), number(floor.Med) + " ms", number(floorFirst) + " ms", fmt.Sprintf("%s ms, %sx", number(steady.Med), number(steady.Med/floor.Med)),
 		fmt.Sprintf("%s ms, %.0f ns", number(steady.CPU), steady.CPU*1e6/float64(f.Samples)), fmt.Sprintf("%.0f MB", steady.RSS),
-		times(firsts), times(deploys), times(after),
+		opened(firsts), opened(deploys), times(after),
 	}, nil
 }
 
@@ -91,31 +92,27 @@ func more(times []float64, began time.Time) bool {
 	return len(times) == 0 || len(times) < 3 && time.Since(began) < 5*time.Second
 }
 
-func (b *bench) floorOf(ctx context.Context, f *fleet) (figures, error) {
-	p, err := b.startNaive(ctx, "floor-raw", f)
+// floorOf gives what merely fetching the pages takes, and in milliseconds the first time, when connections are opened.
+func (b *bench) floorOf(ctx context.Context, f *fleet) (steady figures, first float64, err error) {
+	firsts, p, err := b.firstRounds(ctx, 1, "", func() (*peer, error) { return b.startNaive(ctx, "floor-raw", f) })
 	if err != nil {
-		return figures{}, err
+		return figures{}, 0, err
 	}
 	defer p.stop()
-	return ask(ctx, p, 1)
+	steady, err = ask(ctx, p, 1)
+	return steady, mid(firsts), err
 }
 
-// firstRounds times the first round of new federators and keeps the last of them.
-func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []float64, p *peer, err error) {
+// firstRounds times the first round of new peers and keeps the last of them. It records them by that name.
+func (b *bench) firstRounds(ctx context.Context, instances int, name string, start func() (*peer, error)) (times []float64, p *peer, err error) {
 	for began := time.Now(); more(times, began); {
 		if p != nil {
 			p.stop()
 		}
-		if p, err = b.startProduct(ctx, f, c.instances, product); err != nil {
+		if p, err = start(); err != nil {
 			return nil, nil, err
 		}
-		stop, err := b.record(ctx, p, "first")
-		if err != nil {
-			p.stop()
-			return nil, nil, err
-		}
-		t, err := p.round(ctx, c.instances)
-		stop()
+		t, err := b.firstRound(ctx, p, instances, name)
 		if err != nil {
 			p.stop()
 			return nil, nil, err
@@ -123,6 +120,17 @@ func (b *bench) firstRounds(ctx context.Context, c config, f *fleet) (times []fl
 		times = append(times, t)
 	}
 	return times, p, nil
+}
+
+func (b *bench) firstRound(ctx context.Context, p *peer, instances int, name string) (float64, error) {
+	if name != "" {
+		stop, err := b.record(ctx, p, name)
+		if err != nil {
+			return 0, err
+		}
+		defer stop()
+	}
+	return p.round(ctx, instances)
 }
 
 // round asks for the page of each instance, some at once, and gives the milliseconds that all took.
