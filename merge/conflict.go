@@ -1,8 +1,10 @@
 package merge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -76,7 +78,7 @@ func (f *Fold) conflicts() []Conflict {
 		list = append(list, Conflict{"bounds", s.variant.family.name, "", "workers have different bucket bounds"})
 	}
 	slices.SortStableFunc(list, func(a, b Conflict) int {
-		return cmpString(a.Kind+"\x00"+a.Metric+"\x00"+a.WorkerID, b.Kind+"\x00"+b.Metric+"\x00"+b.WorkerID)
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Metric, b.Metric), strings.Compare(a.WorkerID, b.WorkerID))
 	})
 	return slices.CompactFunc(list, func(a, b Conflict) bool { return a.Kind == b.Kind && a.Metric == b.Metric && a.WorkerID == b.WorkerID })
 }

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -103,7 +104,7 @@ func (f *Fold) memberLines(s *series, slot Slot) (lines []explainedLine) {
 	if g == nil {
 		return nil
 	}
-	slices.SortStableFunc(g.all, func(a, b member) int { return cmpString(a.workerID, b.workerID) })
+	slices.SortStableFunc(g.all, func(a, b member) int { return strings.Compare(a.workerID, b.workerID) })
 	for i := range g.all {
 		if i > 0 && g.all[i-1].workerID == g.all[i].workerID {
 			continue

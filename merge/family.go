@@ -220,6 +220,6 @@ func findBound(list []boundSlot, bound float64) Slot {
 
 func compareLabels(a, b exposition.Labels) int {
 	return slices.CompareFunc(a, b, func(x, y exposition.Label) int {
-		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Value, y.Value))
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Value, y.Value))
 	})
 }

@@ -3,6 +3,7 @@ package merge
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -260,7 +261,7 @@ func (g *gauge) value(mode Mode) float64 {
 
 // renderAll gives one series per worker, in the order of worker IDs. The later of two with one ID is left out.
 func (f *Fold) renderAll(dst []exposition.Series, s *series, slot Slot, all []member, of func(float64) exposition.Series) []exposition.Series {
-	slices.SortStableFunc(all, func(a, b member) int { return cmpString(a.workerID, b.workerID) })
+	slices.SortStableFunc(all, func(a, b member) int { return strings.Compare(a.workerID, b.workerID) })
 	for i, m := range all {
 		if i > 0 && all[i-1].workerID == m.workerID {
 			continue
@@ -302,6 +303,6 @@ func WithWorker(labels exposition.Labels, name, value string) exposition.Labels 
 		out = append(out, l)
 	}
 	out = append(out, exposition.Label{Name: name, Value: value})
-	slices.SortFunc(out, func(a, b exposition.Label) int { return cmpString(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b exposition.Label) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
