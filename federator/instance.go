@@ -122,7 +122,7 @@ func (in *Instance) setWorkers(job *Job, list []discovery.Worker, sure, reconfig
 	for i := range list {
 		registered[list[i].Key] = true
 	}
-	in.addWorkers(list, now)
+	in.addWorkers(list, registered, now)
 	for key, m := range in.members {
 		m.registered = registered[key] || m.registered && !sure
 		m.listed = m.listed || registered[key]
@@ -149,8 +149,9 @@ func (in *Instance) setJob(job *Job) {
 	in.table = exposition.NewTable(maxLines)
 }
 
-// addWorkers makes those that are not known present, the newest registration of an address last.
-func (in *Instance) addWorkers(list []discovery.Worker, now time.Time) {
+// addWorkers makes those that are not known present, the newest registration of an address last. Who is not registered any more
+// and was seen alive comes before them: it may be the process that has a new registration.
+func (in *Instance) addWorkers(list []discovery.Worker, registered map[string]bool, now time.Time) {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b discovery.Worker) int {
 		return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.Key, b.Key))
@@ -158,19 +159,29 @@ func (in *Instance) addWorkers(list []discovery.Worker, now time.Time) {
 	for _, m := range in.members {
 		m.predecessor, m.superseded = nil, false
 	}
-	owners := map[string]*member{}
-	for i := range list {
-		w := &list[i]
-		m := in.member(w, now)
-		if m == nil {
-			continue
+	owners := addresses{}
+	for _, m := range in.sorted() {
+		if !registered[m.worker.Key] && m.start > 0 {
+			owners.own(m)
 		}
-		endpoint := w.Node + "\x00" + w.URL()
-		if old := owners[endpoint]; old != nil && old != m {
-			m.predecessor, old.superseded = old, true
-		}
-		owners[endpoint] = m
 	}
+	for i := range list {
+		if m := in.member(&list[i], now); m != nil {
+			owners.own(m)
+		}
+	}
+}
+
+// addresses are who has each, by node and URL.
+type addresses map[string]*member
+
+// own gives a member its address.
+func (a addresses) own(m *member) {
+	endpoint := m.worker.Node + "\x00" + m.worker.URL()
+	if old := a[endpoint]; old != nil && old != m {
+		m.predecessor, old.superseded = old, true
+	}
+	a[endpoint] = m
 }
 
 // member gives the present member of a registration, known, returned or new; nil where it said goodbye.
@@ -264,6 +275,9 @@ func (in *Instance) appendWorkers(list []discovery.Worker) []discovery.Worker {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, m := range in.byName() {
+		if m.superseded {
+			continue // its address is in the list once
+		}
 		w := m.worker
 		w.WorkerID = m.name
 		list = append(list, w)
