@@ -129,7 +129,7 @@ func (r *registrar) stay(ctx context.Context) error {
 	if w.ServiceID() == "" {
 		r.logger.Warn("Worker is not registered: FEDSCRAPE_DISABLE is set")
 	} else {
-		r.logger.Info("Worker is registered until a signal comes", "service_id", w.ServiceID(), "worker_id", w.WorkerID(), "address", w.Addr())
+		r.say(w, "Registration is kept up until a signal comes")
 	}
 	<-ctx.Done()
 	return w.Close()
@@ -192,7 +192,14 @@ func (r *registrar) register() {
 	}
 	if w.ServiceID() != "" { // by FEDSCRAPE_DISABLE there is none
 		r.worker = w
+		r.say(w, "Registration is kept up until the command ends")
 	}
+}
+
+// say tells under which names the worker is found. Whether the agent takes the registration the worker says itself, where it
+// does not.
+func (r *registrar) say(w *worker.Worker, how string) {
+	r.logger.Info(how, "job", r.options.Job, "service_id", w.ServiceID(), "worker_id", w.WorkerID(), "address", w.Addr(), "agent", r.options.Consul)
 }
 
 // follow passes signals on and reads the endpoint until the command has ended, and says goodbye for it.
