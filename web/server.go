@@ -88,7 +88,7 @@ func (s *Server) Listen() error {
 		l, err := net.Listen("tcp", address) //nolint:noctx // returns at once
 		if err != nil {
 			s.closeListeners()
-			return fmt.Errorf("open a web port: %w", err)
+			return fmt.Errorf("open a web port: %w; --web.listen-address takes another, as HOST:PORT or :PORT", err)
 		}
 		s.listeners = append(s.listeners, l)
 	}

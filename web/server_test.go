@@ -130,7 +130,8 @@ func TestListenTellsAPortThatIsTaken(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	s := newServer(t, Options{ListenAddresses: []string{"127.0.0.1:0", taken.Addr().String()}})
 	err = s.Listen()
-	if err == nil || !strings.HasPrefix(err.Error(), "open a web port: ") || !strings.Contains(err.Error(), taken.Addr().String()) {
+	if err == nil || !strings.HasPrefix(err.Error(), "open a web port: ") || !strings.Contains(err.Error(), taken.Addr().String()) ||
+		!strings.Contains(err.Error(), "--web.listen-address") {
 		t.Errorf("got %v", err)
 	}
 	if conn, err := net.Dial("tcp", s.Addrs()[0].String()); err == nil {

@@ -27,7 +27,7 @@ func openRegistry(address string, logger *slog.Logger) (*registryServer, error) 
 	}
 	listener, err := net.Listen("tcp", address) //nolint:noctx // returns at once
 	if err != nil {
-		return nil, fmt.Errorf("open the registry's port: %w", err)
+		return nil, fmt.Errorf("open the registry's port: %w; --registry.listen-address takes another, as HOST:PORT", err)
 	}
 	if ip := net.ParseIP(host(listener.Addr())); ip == nil || !ip.IsLoopback() {
 		logger.Warn("The registry has no access control: whoever reaches it can register and deregister workers, and have it ask any URL by an HTTP check", "address", listener.Addr().String())
