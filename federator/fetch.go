@@ -105,11 +105,12 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 }
 
 // fail notes that a worker did not answer as it should; the log says so once per change. Of one that is not registered any more
-// and whose address refuses, or is another worker's, it says only that it departed: after a deploy that is every old worker.
+// and whose address refuses it says only that it departed: after a deploy that is every old worker.
 func (in *Instance) fail(m *member, err error) {
 	result := scraper.ResultOf(err)
-	vanished := !m.registered && (errors.Is(err, syscall.ECONNREFUSED) || result == scraper.ResultWrongWorker)
-	if !vanished && (m.state != stateFailed || m.result != result) {
+	refused := errors.Is(err, syscall.ECONNREFUSED)
+	vanished := !m.registered && (refused || result == scraper.ResultWrongWorker)
+	if (!vanished || !refused) && (m.state != stateFailed || m.result != result) {
 		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
 			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
 	}

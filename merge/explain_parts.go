@@ -55,14 +55,36 @@ func (x *explaining) begin(l *explainedLine) {
 	}
 }
 
-// raiseCounts keeps buckets from falling by rounding, as the page does.
+// raiseCounts keeps buckets, and the count, from falling below a lower bucket, as the page does: a base that a reset hides could
+// do that, or rounding. By how much is told as a part of the ledger.
 func (x *explaining) raiseCounts() {
-	for i := 1; i < len(x.asked); i++ {
-		l, below := &x.asked[i], &x.asked[i-1]
-		if l.series == below.series && l.bucket > below.bucket && below.bucket >= 0 {
-			l.out.Value = math.Max(l.out.Value, below.out.Value)
+	floors := map[*series][]float64{}
+	for i := range x.asked {
+		l := &x.asked[i]
+		if l.bucket < 0 {
+			continue
+		}
+		if floors[l.series] == nil {
+			floors[l.series] = x.floorsOf(l.series)
+		}
+		if by := floors[l.series][l.bucket] - l.out.Value; by > 0 {
+			l.out.Value, l.out.Ledger = floors[l.series][l.bucket], l.out.Ledger+by
 		}
 	}
+}
+
+// floorsOf gives, for each bucket of a series, what the page shows there at least.
+func (x *explaining) floorsOf(s *series) (floors []float64) {
+	below, floor, all := sum{}, 0.0, x.holders[s.infSlot()] == 0
+	for _, b := range s.buckets {
+		if below.addSum(x.betweenNow[b.slot]); all || x.holders[b.slot] > 0 {
+			t := x.total[b.slot]
+			t.addSum(below)
+			floor = math.Max(floor, t.value()+x.heldBack(b.slot, t.value()))
+		}
+		floors = append(floors, floor)
+	}
+	return floors
 }
 
 // heldBack is by how much rising would export more than v.

@@ -267,3 +267,12 @@ func TestExplainExpired(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 }
+
+// TestExplainRaised: a bucket that a reset made less than the one below is explained as the page shows it, the count too.
+func TestExplainRaised(t *testing.T) {
+	f := New(NewOptions())
+	a := f.Add(Spec{Key: "a", WorkerID: "a", Born: t0, Base: true})
+	page(f, a, t0, hist("h", 1, 1, 0, 5, 1, math.Inf(1), 1)...)
+	page(f, a, t0, hist("h", 1, 1, 1, 5, 1, math.Inf(1), 1)...) // it began anew, and has as many
+	checkExplained(t, f, t0)
+}

@@ -451,3 +451,15 @@ func TestUntypedPageOfOneThatIsGone(t *testing.T) {
 		wantShow(t, f, t0, "h 1:3 5:11 +Inf:15 sum:"+want+" count:15\nx 7")
 	}
 }
+
+// TestUntypedBoundOfMinusZero is that of 0.
+func TestUntypedBoundOfMinusZero(t *testing.T) {
+	f := New(NewOptions())
+	a, b := add(f, "a"), add(f, "b")
+	u := func(name string, v float64, labels ...string) sample {
+		return sample{id: id(exposition.Unknown, name, exposition.PartValue, 0, labels...), v: v}
+	}
+	page(f, a, t0, hist("h", 1, 1, 1, math.Inf(1), 2)...)
+	page(f, b, t0, u("h_bucket", 1, "le", "-0"), u("h_bucket", 3, "le", "+Inf"), u("h_sum", 1), u("h_count", 3))
+	wantShow(t, f, t0, "h 0:1 1:2 +Inf:5 sum:2 count:5")
+}

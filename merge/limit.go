@@ -79,7 +79,7 @@ func (f *Fold) makeRoom(id exposition.SeriesID) {
 	if !f.overLimit() || f.held && f.full {
 		return
 	}
-	if s := f.seriesOf(id); s != nil && s.lineOf(id.Part, id.Bound) != noSlot {
+	if f.seriesOf(id) != nil {
 		return
 	}
 	f.decideLayout()

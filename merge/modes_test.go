@@ -260,3 +260,20 @@ func TestSeriesLimit(t *testing.T) {
 	}
 	wantShow(t, f, t0, "x_total k=1 1\nx_total k=2 2")
 }
+
+// TestNewBoundAtSeriesLimit: a new line of a series that is known takes no room, and drives nobody out.
+func TestNewBoundAtSeriesLimit(t *testing.T) {
+	opts := NewOptions()
+	opts.SeriesLimit = 2
+	f := New(opts)
+	a, gone := add(f, "a"), add(f, "gone")
+	page(f, a, t0, hist("h", 1, 1, 1, math.Inf(1), 2)...)
+	page(f, gone, t0, sample{id: counter("old_total"), v: 7})
+	f.Depart(gone, t0, true)
+	f.Families(t0)
+	page(f, a, t0.Add(time.Second), hist("h", 1, 1, 1, 5, 2, math.Inf(1), 2)...)
+	wantShow(t, f, t0.Add(time.Second), "h 1:1 5:2 +Inf:2 sum:1 count:2\nold_total 7")
+	if n := f.Refused(); n != 0 {
+		t.Errorf("%d are refused", n)
+	}
+}

@@ -103,6 +103,10 @@ func (s *stale) show(t *rapid.T) {
 
 // wantLeft adds up what departed ones left, and what was counted before resets, line by line.
 func wantLeft(t *rapid.T, f *Fold) {
+	kept, between := f.kept, f.between
+	defer func() { f.kept, f.between = kept, between }()
+	f.kept, f.between = nil, nil
+	f.sumKept() // what resets have added since is rounded otherwise
 	want := make([]sum, len(f.lines))
 	for slot, v := range f.ledger {
 		want[slot].addSum(v)

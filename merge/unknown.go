@@ -119,7 +119,7 @@ func (f *Fold) partByLabel(id exposition.SeriesID) (exposition.SeriesID, bool) {
 		return id, false
 	}
 	bound, err := strconv.ParseFloat(id.Labels[i].Value, 64)
-	id.Bound = bound
+	id.Bound = bound + 0 // -0 and 0 are one bound
 	id.Labels = slices.Delete(slices.Clone(id.Labels), i, i+1)
 	return id, err == nil && !math.IsNaN(bound)
 }
