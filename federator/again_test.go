@@ -56,3 +56,21 @@ func TestRegisteredAgain(t *testing.T) {
 	f("another process", asked, counter(3, 200), "1003", "1")
 	f("another process, higher", at, counter(1500, 200), "2500", "1")
 }
+
+// TestRegisteredOverSigned gives the address of a worker that signs its pages a registration of another: that one departs, and who
+// signs is asked on.
+func TestRegisteredOverSigned(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
+		w.tell()
+		w.at("h:1", answer{page: counter(1000, 100), id: "w1"})
+		w.want("x_total", "1000")
+		w.deregister("w1")
+		w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
+		w.tell()
+		w.at("h:1", answer{page: counter(1003, 100), id: "w1"})
+		w.want("x_total", "1000")
+		w.want("x_total", "1003")
+		w.wantStates("1:up")
+	})
+}

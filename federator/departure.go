@@ -12,6 +12,9 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 		return
 	}
 	delete(in.members, m.worker.Key)
+	if m.predecessor != nil {
+		m.predecessor.superseded = false // it is asked again
+	}
 	certain := reason == reasonGoodbye || reason == reasonReplaced
 	apart := !certain
 	if reason == reasonGoodbye && m.mayLive() {
