@@ -2,6 +2,7 @@ package federator
 
 import (
 	"testing"
+	"time"
 
 	"github.com/fedscrape/fedscrape/discovery"
 )
@@ -73,4 +74,40 @@ func TestRegisteredOverSigned(t *testing.T) {
 		w.want("x_total", "1003")
 		w.wantStates("1:up")
 	})
+}
+
+// TestRegisteredOverDead gives the address of a worker that has lost its registration another one, and nobody lives there: the first
+// departs as if it were asked itself.
+func TestRegisteredOverDead(t *testing.T) {
+	f := func(name string, then *answer, rounds int, states, reason string) {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
+				w.register("w9", "h:9")
+				w.tell()
+				w.at("h:9", answer{page: counter(5, 100)})
+				w.at("h:1", answer{page: counter(1000, 100), id: "w1"})
+				w.want("x_total", "1005")
+				w.deregister("w1")
+				w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
+				w.tell()
+				if w.refuse("h:1"); then != nil {
+					w.at("h:1", *then)
+				}
+				for range rounds {
+					w.want("x_total", "1005")
+					time.Sleep(20 * time.Second) // its request runs out of time: the same failure
+				}
+				w.wantStates(states)
+				if reason == "" {
+					return
+				}
+				w.want("fedscrape_workers_departed_total{reason="+reason+"}", "1")
+			})
+		})
+	}
+	f("refuses", nil, 1, "2:failed 9:up", reasonVanished)
+	f("hangs once", &answer{delay: time.Hour}, 1, "1:failed 2:failed 9:up", "")
+	f("hangs", &answer{delay: time.Hour}, 3, "2:failed 9:up", reasonExpired)
+	f("another answers", &answer{page: counter(3, 300), id: "other"}, 1, "2:failed 9:up", reasonReplaced)
 }

@@ -115,14 +115,20 @@ func (in *Instance) fail(m *member, err error) {
 			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
 	}
 	m.err, m.result, m.state = err.Error(), result, stateFailed
-	if m.fetch == nil || !m.fetch.counted {
+	counted := m.fetch != nil && m.fetch.counted
+	if !counted {
 		m.failures++
 	}
 	if m.fetch != nil {
 		m.fetch.counted = true
 	}
 	in.fold.SetUp(m.inc, false)
+	if old := m.predecessor; old != nil && !counted && !old.registered && in.members[old.worker.Key] == old {
+		in.fail(old, err) // nobody asks at this address but for m
+	}
 	switch {
+	case vanished && m.saidID && !refused: // found in place of its successor
+		in.depart(m, reasonReplaced, time.Now())
 	case vanished:
 		in.depart(m, reasonVanished, time.Now())
 	case !m.registered && m.failures >= 2:
