@@ -111,3 +111,20 @@ func TestRegisteredOverDead(t *testing.T) {
 	f("hangs", &answer{delay: time.Hour}, 3, "2:failed 9:up", reasonExpired)
 	f("another answers", &answer{page: counter(3, 300), id: "other"}, 1, "2:failed 9:up", reasonReplaced)
 }
+
+// TestOldRegistrationIsBack: an older registration of an address, of nobody, comes back while the worker there has lost its own: that one is
+// asked on, in the same round.
+func TestOldRegistrationIsBack(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
+		w.tell()
+		w.at("h:1", answer{page: counter(1000, 100), id: "w2"})
+		w.want("x_total", "1000")
+		w.deregister("w2")
+		w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
+		w.tell()
+		w.at("h:1", answer{page: counter(1003, 100), id: "w2"})
+		w.want("x_total", "1003")
+		w.wantStates("2:up")
+	})
+}

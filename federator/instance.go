@@ -153,9 +153,7 @@ func (in *Instance) setJob(job *Job) {
 // and was seen alive comes before them: it may be the process that has a new registration.
 func (in *Instance) addWorkers(list []discovery.Worker, registered map[string]bool, now time.Time) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b discovery.Worker) int {
-		return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.Key, b.Key))
-	})
+	slices.SortStableFunc(list, func(a, b discovery.Worker) int { return cmp.Or(newest(a, b), cmp.Compare(a.Key, b.Key)) })
 	for _, m := range in.members {
 		m.predecessor, m.superseded = nil, false
 	}
@@ -172,13 +170,19 @@ func (in *Instance) addWorkers(list []discovery.Worker, registered map[string]bo
 	}
 }
 
+// newest is the order of registrations, the newest last.
+func newest(a, b discovery.Worker) int {
+	return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex))
+}
+
 // addresses are who has each, by node and URL.
 type addresses map[string]*member
 
-// own gives a member its address.
+// own gives a member its address. Where a newer one has lost its registration, and what is left is that of an older one, both are
+// asked.
 func (a addresses) own(m *member) {
 	endpoint := m.worker.Node + "\x00" + m.worker.URL()
-	if old := a[endpoint]; old != nil && old != m {
+	if old := a[endpoint]; old != nil && old != m && newest(old.worker, m.worker) <= 0 {
 		m.predecessor, old.superseded = old, true
 	}
 	a[endpoint] = m
