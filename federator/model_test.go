@@ -241,7 +241,9 @@ func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 	switch {
 	case !v.present:
 	case v.told != p.address:
-		v.failures++
+		if v.failures++; !registered && m.ownerOf(v.told) == nil { // it has moved, and that is not known
+			v.depart(m.begun, false)
+		}
 	case p.alive && !p.hung:
 		v.see(p, now, m.lostAt)
 	case !p.alive && owner != nil && !owner.hung && (!v.fresh || owner.view(instance).present): // who is known to be another
