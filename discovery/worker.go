@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/fedscrape/fedscrape/relabel"
@@ -19,4 +20,9 @@ type Worker struct {
 	CreateIndex uint64
 	// StartTime is the meta start_time; zero where it is not told.
 	StartTime time.Time
+}
+
+// Compare orders registrations, the newest last: by start time, then by Consul's CreateIndex. 0 where neither tells.
+func (w *Worker) Compare(o *Worker) int {
+	return cmp.Or(w.StartTime.Compare(o.StartTime), cmp.Compare(w.CreateIndex, o.CreateIndex))
 }

@@ -7,17 +7,22 @@ import (
 	"github.com/fedscrape/fedscrape/discovery"
 )
 
+// created is a registration with this CreateIndex.
+func created(index uint64) func(*discovery.Worker) {
+	return func(d *discovery.Worker) { d.CreateIndex = index }
+}
+
 // TestRegisteredAgain takes a worker's registration away, and gives its address another one, of the same process or of the next:
 // one `register` beside a process that lives on ends, and another begins.
 func TestRegisteredAgain(t *testing.T) {
 	again := func(w *world) {
-		w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
+		w.register("w2", "h:1", created(9))
 		w.tell()
 	}
 	f := func(name string, between func(w *world), page string, total, lost string) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
-				w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
+				w.register("w1", "h:1", created(7))
 				w.tell()
 				w.at("h:1", answer{page: counter(1000, 100)})
 				w.want("x_total", "1000")
@@ -58,22 +63,29 @@ func TestRegisteredAgain(t *testing.T) {
 	f("another process, higher", at, counter(1500, 200), "2500", "1")
 }
 
-// TestRegisteredOverSigned gives the address of a worker that signs its pages a registration of another: that one departs, and who
-// signs is asked on.
+// TestRegisteredOverSigned gives the address of a worker that signs its pages, and has lost its registration, that of another: that one
+// departs, and who signs is asked on, where its own was the newer one in the same round.
 func TestRegisteredOverSigned(t *testing.T) {
-	inWorld(t, nil, func(w *world) {
-		w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
-		w.tell()
-		w.at("h:1", answer{page: counter(1000, 100), id: "w1"})
-		w.want("x_total", "1000")
-		w.deregister("w1")
-		w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
-		w.tell()
-		w.at("h:1", answer{page: counter(1003, 100), id: "w1"})
-		w.want("x_total", "1000")
-		w.want("x_total", "1003")
-		w.wantStates("1:up")
-	})
+	f := func(name string, other uint64, totals ...string) {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				w.register("w1", "h:1", created(8))
+				w.tell()
+				w.at("h:1", answer{page: counter(1000, 100), id: "w1"})
+				w.want("x_total", "1000")
+				w.deregister("w1")
+				w.register("w2", "h:1", created(other))
+				w.tell()
+				w.at("h:1", answer{page: counter(1003, 100), id: "w1"})
+				for _, total := range totals {
+					w.want("x_total", total)
+				}
+				w.wantStates("1:up")
+			})
+		})
+	}
+	f("by a newer one", 9, "1000", "1003")
+	f("by an older one", 7, "1003")
 }
 
 // TestRegisteredOverDead gives the address of a worker that has lost its registration another one, and nobody lives there: the first
@@ -82,14 +94,14 @@ func TestRegisteredOverDead(t *testing.T) {
 	f := func(name string, then *answer, rounds int, states, reason string) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w *world) {
-				w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
+				w.register("w1", "h:1", created(7))
 				w.register("w9", "h:9")
 				w.tell()
 				w.at("h:9", answer{page: counter(5, 100)})
 				w.at("h:1", answer{page: counter(1000, 100), id: "w1"})
 				w.want("x_total", "1005")
 				w.deregister("w1")
-				w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
+				w.register("w2", "h:1", created(9))
 				w.tell()
 				if w.refuse("h:1"); then != nil {
 					w.at("h:1", *then)
@@ -110,21 +122,4 @@ func TestRegisteredOverDead(t *testing.T) {
 	f("hangs once", &answer{delay: time.Hour}, 1, "1:failed 2:failed 9:up", "")
 	f("hangs", &answer{delay: time.Hour}, 3, "2:failed 9:up", reasonExpired)
 	f("another answers", &answer{page: counter(3, 300), id: "other"}, 1, "2:failed 9:up", reasonReplaced)
-}
-
-// TestOldRegistrationIsBack: an older registration of an address, of nobody, comes back while the worker there has lost its own: that one is
-// asked on, in the same round.
-func TestOldRegistrationIsBack(t *testing.T) {
-	inWorld(t, nil, func(w *world) {
-		w.register("w2", "h:1", func(d *discovery.Worker) { d.CreateIndex = 9 })
-		w.tell()
-		w.at("h:1", answer{page: counter(1000, 100), id: "w2"})
-		w.want("x_total", "1000")
-		w.deregister("w2")
-		w.register("w1", "h:1", func(d *discovery.Worker) { d.CreateIndex = 7 })
-		w.tell()
-		w.at("h:1", answer{page: counter(1003, 100), id: "w2"})
-		w.want("x_total", "1003")
-		w.wantStates("2:up")
-	})
 }

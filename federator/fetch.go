@@ -108,9 +108,9 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 // and whose address refuses it says only that it departed: after a deploy that is every old worker.
 func (in *Instance) fail(m *member, err error) {
 	result := scraper.ResultOf(err)
-	refused := errors.Is(err, syscall.ECONNREFUSED)
-	vanished := !m.registered && (refused || result == scraper.ResultWrongWorker)
-	if (!vanished || !refused) && (m.state != stateFailed || m.result != result) {
+	gone := !m.registered && errors.Is(err, syscall.ECONNREFUSED)
+	replaced := !m.registered && result == scraper.ResultWrongWorker
+	if !gone && (m.state != stateFailed || m.result != result) {
 		in.logger.Warn("Scrape of worker has an error; its last snapshot counts on", "worker_id", m.name,
 			"service_id", m.worker.ServiceID, "address", m.worker.Address, "err", err)
 	}
@@ -127,9 +127,9 @@ func (in *Instance) fail(m *member, err error) {
 		in.fail(old, err) // nobody asks at this address but for m
 	}
 	switch {
-	case vanished && m.saidID && !refused: // found in place of its successor
+	case replaced && m.saidID: // its successor was asked in its place
 		in.depart(m, reasonReplaced, time.Now())
-	case vanished:
+	case gone || replaced:
 		in.depart(m, reasonVanished, time.Now())
 	case !m.registered && m.failures >= 2:
 		in.depart(m, reasonExpired, time.Now())

@@ -153,13 +153,10 @@ func (in *Instance) setJob(job *Job) {
 // and was seen alive comes before them: it may be the process that has a new registration.
 func (in *Instance) addWorkers(list []discovery.Worker, registered map[string]bool, now time.Time) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b discovery.Worker) int { return cmp.Or(newest(a, b), cmp.Compare(a.Key, b.Key)) })
-	for _, m := range in.members {
-		m.predecessor, m.superseded = nil, false
-	}
+	slices.SortStableFunc(list, func(a, b discovery.Worker) int { return cmp.Or(a.Compare(&b), cmp.Compare(a.Key, b.Key)) })
 	owners := addresses{}
 	for _, m := range in.sorted() {
-		if !registered[m.worker.Key] && m.start > 0 {
+		if m.predecessor, m.superseded = nil, false; !registered[m.worker.Key] && m.start > 0 {
 			owners.own(m)
 		}
 	}
@@ -170,11 +167,6 @@ func (in *Instance) addWorkers(list []discovery.Worker, registered map[string]bo
 	}
 }
 
-// newest is the order of registrations, the newest last.
-func newest(a, b discovery.Worker) int {
-	return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex))
-}
-
 // addresses are who has each, by node and URL.
 type addresses map[string]*member
 
@@ -182,7 +174,7 @@ type addresses map[string]*member
 // asked.
 func (a addresses) own(m *member) {
 	endpoint := m.worker.Node + "\x00" + m.worker.URL()
-	if old := a[endpoint]; old != nil && old != m && newest(old.worker, m.worker) <= 0 {
+	if old := a[endpoint]; old != nil && old != m && old.worker.Compare(&m.worker) <= 0 {
 		m.predecessor, old.superseded = old, true
 	}
 	a[endpoint] = m

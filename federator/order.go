@@ -20,8 +20,7 @@ func (in *Instance) sorted() []*member {
 }
 
 func older(a, b *member) int {
-	return cmp.Or(a.since.Compare(b.since), a.worker.StartTime.Compare(b.worker.StartTime),
-		cmp.Compare(a.worker.CreateIndex, b.worker.CreateIndex), cmp.Compare(a.worker.Key, b.worker.Key))
+	return cmp.Or(a.since.Compare(b.since), a.worker.Compare(&b.worker), cmp.Compare(a.worker.Key, b.worker.Key))
 }
 
 // byName gives the present members in the order of their worker IDs.

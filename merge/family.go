@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -206,16 +205,20 @@ func (s *series) slots(f func(Slot)) {
 }
 
 func insertBound(list []boundSlot, b boundSlot) []boundSlot {
-	i := sort.Search(len(list), func(i int) bool { return list[i].bound >= b.bound })
+	i, _ := placeOf(list, b.bound)
 	return slices.Insert(list, i, b)
 }
 
 func findBound(list []boundSlot, bound float64) Slot {
-	i := sort.Search(len(list), func(i int) bool { return list[i].bound >= bound })
-	if i < len(list) && list[i].bound == bound {
+	if i, has := placeOf(list, bound); has {
 		return list[i].slot
 	}
 	return noSlot
+}
+
+// placeOf gives where a bound is, or belongs.
+func placeOf(list []boundSlot, bound float64) (i int, has bool) {
+	return slices.BinarySearchFunc(list, bound, func(b boundSlot, bound float64) int { return cmp.Compare(b.bound, bound) })
 }
 
 func compareLabels(a, b exposition.Labels) int {

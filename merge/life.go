@@ -2,6 +2,7 @@ package merge
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -124,7 +125,7 @@ func readID(r *reader, kind int, id *exposition.SeriesID) {
 	id.Type = exposition.Type(r.below(int(exposition.StateSet) + 1))
 	id.Part, id.Bound = exposition.Part(r.below(int(exposition.PartCreated)+1)), 0
 	if id.Part == exposition.PartBucket || id.Part == exposition.PartQuantile {
-		if id.Bound = r.float(); id.Bound != id.Bound {
+		if id.Bound = r.float(); math.IsNaN(id.Bound) {
 			r.fail() // a bound is a number
 		}
 	}

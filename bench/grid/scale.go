@@ -103,7 +103,7 @@ func (b *bench) floorOf(ctx context.Context, f *fleet) (steady figures, first fl
 	return steady, mid(firsts), err
 }
 
-// firstRounds times the first round of new peers and keeps the last of them. It records them by that name.
+// firstRounds times the first round of new peers and keeps the last of them. It records them by the name, if there is one.
 func (b *bench) firstRounds(ctx context.Context, instances int, name string, start func() (*peer, error)) (times []float64, p *peer, err error) {
 	for began := time.Now(); more(times, began); {
 		if p != nil {

@@ -98,9 +98,7 @@ func (t *discoveredTargets) present() (workers []discovery.Worker, labels map[st
 // distinct are an instance's workers without the registrations that another of the same address has replaced, and
 // with worker IDs that differ: the later becomes <id>~2.
 func distinct(list []discovery.Worker) []discovery.Worker {
-	slices.SortFunc(list, func(a, b discovery.Worker) int {
-		return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.Key, b.Key))
-	})
+	slices.SortFunc(list, func(a, b discovery.Worker) int { return cmp.Or(a.Compare(&b), cmp.Compare(a.Key, b.Key)) })
 	newest := map[[2]string]int{}
 	for i := range list {
 		newest[[2]string{list[i].Node, list[i].Address}] = i
