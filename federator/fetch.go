@@ -11,6 +11,7 @@ import (
 // fetch is one request to one worker. It outlives its round where the worker is slow.
 type fetch struct {
 	awaited *answers // by the last round that it was part of; nil: by none
+	leaving *answers // of that round, where the worker is not registered any more; nil: it is, or has been slow
 	counted bool     // as a failure, by a round that it outlived
 	gone    bool     // asks one that said goodbye whether it lives
 }
@@ -30,26 +31,52 @@ func (a *answers) ended() {
 	}
 }
 
-// startFetches asks each present worker that is not being asked, and gives the requests under way: of workers that
-// are expected to answer, and of those that ran out of time last round.
-func (in *Instance) startFetches() (quick, slow *answers) {
-	quick, slow = newAnswers(), newAnswers()
+// awaiting are the requests that a round waits for.
+type awaiting struct {
+	quick   *answers // of workers that are expected to answer
+	leaving *answers // those of them that are not registered any more
+	slow    *answers // of those that ran out of time last round
+}
+
+// startFetches asks each present worker that is not being asked, and gives the requests under way. Who is not registered any more
+// comes first: what has departed is for the ledger, while the others answer.
+func (in *Instance) startFetches() awaiting {
+	all := awaiting{newAnswers(), newAnswers(), newAnswers()}
 	for _, m := range in.members {
-		if m.superseded {
-			continue
+		if !m.registered {
+			in.ask(m, all)
 		}
-		if m.fetch == nil {
-			in.startFetch(m)
+	}
+	for _, m := range in.members {
+		if m.registered {
+			in.ask(m, all)
 		}
-		if m.fetch.awaited = quick; m.slow {
-			m.fetch.awaited = slow
-		}
-		m.fetch.awaited.left++
 	}
 	in.askGone(time.Now())
-	quick.ended()
-	slow.ended()
-	return quick, slow
+	all.quick.ended()
+	all.leaving.ended()
+	all.slow.ended()
+	return all
+}
+
+// ask makes a request to a worker part of the round, the one under way or a new one.
+func (in *Instance) ask(m *member, all awaiting) {
+	if m.superseded {
+		return
+	}
+	if m.fetch == nil {
+		in.startFetch(m)
+	}
+	f := m.fetch
+	f.awaited, f.leaving = all.quick, nil
+	switch {
+	case m.slow:
+		f.awaited = all.slow
+	case !m.registered:
+		f.leaving = all.leaving
+		f.leaving.left++
+	}
+	f.awaited.left++
 }
 
 func (in *Instance) startFetch(m *member) {
@@ -66,6 +93,9 @@ func (in *Instance) startFetch(m *member) {
 		in.finish(m, ing, err)
 		st.Release()
 		m.fetch = nil
+		if f.leaving != nil {
+			f.leaving.ended()
+		}
 		if f.awaited != nil {
 			f.awaited.ended()
 		}

@@ -211,16 +211,31 @@ func (in *Instance) saveDue(now time.Time) bool {
 // saveBeside saves the records while no page waits for it.
 func (in *Instance) saveBeside() {
 	in.federator.spawn(func() {
-		if !in.turn() {
-			return
+		if in.turn() {
+			in.saveRecords()
 		}
-		in.mu.Lock()
-		k := &keeping{}
-		in.collectRecords(k, time.Now())
-		w := in.beginWrite(false)
-		in.mu.Unlock()
-		in.keep(w, k)
 	})
+}
+
+// saveRecords saves them, and gives back the turn.
+func (in *Instance) saveRecords() {
+	in.mu.Lock()
+	k := &keeping{}
+	in.collectRecords(k, time.Now())
+	w := in.beginWrite(false)
+	in.mu.Unlock()
+	in.keep(w, k)
+}
+
+// saveLeft saves what departed workers left while a round waits for others, where it is much: after a deploy it is as much as a page
+// has, and the page must not come before it.
+func (in *Instance) saveLeft(others *answers) {
+	in.mu.Lock()
+	worth := others.left > 0 && in.degraded == nil && 4*in.fold.Unrecorded() >= enough
+	in.mu.Unlock()
+	if worth && in.turn() {
+		in.saveRecords()
+	}
 }
 
 // keepNow makes durable what departed, before somebody is told that it is.

@@ -148,10 +148,12 @@ func (r *round) extend(ctx context.Context, scrapeTimeout time.Duration) {
 func (in *Instance) run(r *round) {
 	in.mu.Lock()
 	r.ahead = in.beginAhead()
-	quick, slow := in.startFetches()
+	all := in.startFetches()
 	in.mu.Unlock()
-	in.await(r, quick, time.Time{})
-	in.await(r, slow, time.Now().Add(slowGrace))
+	in.await(r, all.leaving, time.Time{})
+	in.saveLeft(all.quick)
+	in.await(r, all.quick, time.Time{})
+	in.await(r, all.slow, time.Now().Add(slowGrace))
 	in.endRound(r)
 }
 

@@ -104,30 +104,6 @@ func (f *Fold) ownConflicts(list []Conflict, inc *Incarnation) []Conflict {
 	return list
 }
 
-// metaConflicts are HELP and UNIT that differ; an empty one agrees with all.
-func (f *Fold) metaConflicts(list []Conflict) []Conflict {
-	newest := map[string]*meta{}
-	for _, inc := range slices.Backward(f.incarnations) {
-		if !inc.present {
-			continue
-		}
-		for name, m := range inc.metas {
-			n := newest[name]
-			if n == nil {
-				newest[name] = m
-				continue
-			}
-			if n.help != m.help && n.help != "" && m.help != "" {
-				list = append(list, Conflict{"help", name, inc.WorkerID, fmt.Sprintf("HELP %q here and %q in newer workers", m.help, n.help)})
-			}
-			if n.unit != m.unit && n.unit != "" && m.unit != "" {
-				list = append(list, Conflict{"unit", name, inc.WorkerID, fmt.Sprintf("UNIT %q here and %q in newer workers", m.unit, n.unit)})
-			}
-		}
-	}
-	return list
-}
-
 func (f *Fold) collisions(list []Conflict) []Conflict {
 	for _, fam := range f.families {
 		v := fam.variants[fam.winner]

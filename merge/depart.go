@@ -25,7 +25,7 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	inc.moves++
 	f.changed()
 	maps.Copy(f.hints, inc.hints)
-	maps.Copy(f.metas, inc.metas)
+	f.leaveMetas(inc.metas)
 	f.moved(inc)
 	if certain {
 		f.fold(inc, now)

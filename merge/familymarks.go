@@ -63,21 +63,3 @@ func (f *Fold) readFamilyMarks(r *reader) {
 		}
 	}
 }
-
-// appendMetas writes what is shown as HELP and UNIT, so that it is there before the workers say it again.
-func (f *Fold) appendMetas(dst []byte) []byte {
-	for _, fam := range f.inOrder() {
-		if help, unit := f.metaOf(fam.name); help != "" || unit != "" {
-			dst = append(dst, 1)
-			dst = appendString(appendString(appendString(dst, fam.name), help), unit)
-		}
-	}
-	return append(dst, 0)
-}
-
-func (f *Fold) readMetas(r *reader) {
-	for r.bool() {
-		name := r.string()
-		f.metas[name] = &meta{r.string(), r.string()}
-	}
-}

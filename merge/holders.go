@@ -1,6 +1,10 @@
 package merge
 
-import "github.com/fedscrape/fedscrape/exposition"
+import (
+	"sync"
+
+	"github.com/fedscrape/fedscrape/exposition"
+)
 
 // countHolders counts, where the layout or a worker's lines changed, who has each line, and finds the histograms
 // whose workers disagree on bounds.
@@ -14,6 +18,17 @@ func (f *Fold) countHolders() {
 	f.noteHeld()
 	f.held = true
 	f.reshape()
+	var kept sync.WaitGroup
+	kept.Go(f.sumKept) // beside it, as after a deploy both go through all that departed workers have, while the page is waited for
+	f.findHolders()
+	kept.Wait()
+	f.findAllMixed()
+	f.findUnheld()
+	f.countSeries()
+}
+
+// findHolders counts who has each line. It neither reads nor writes what sumKept writes.
+func (f *Fold) findHolders() {
 	f.holders = zeroed(f.holders, len(f.lines))
 	f.holdersPresent = zeroed(f.holdersPresent, len(f.lines))
 	for _, inc := range f.incarnations {
@@ -29,6 +44,9 @@ func (f *Fold) countHolders() {
 			}
 		}
 	}
+}
+
+func (f *Fold) findAllMixed() {
 	clear(f.mixed)
 	f.mixed = f.mixed[:0]
 	for _, fam := range f.families {
@@ -36,9 +54,7 @@ func (f *Fold) countHolders() {
 			f.findMixed(v)
 		}
 	}
-	f.sumKept()
-	f.findUnheld()
-	f.countSeries()
+	f.characterize()
 }
 
 func (f *Fold) findMixed(v *variant) {

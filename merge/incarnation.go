@@ -37,7 +37,7 @@ type Incarnation struct {
 	apart   []int32          // of a departed one: the lines that f.kept does not hold
 
 	variants map[*variant]struct{}
-	metas    map[string]*meta
+	metas    *metaSet // nil: no page was taken
 	hints    map[string]Mode
 	labels   map[Slot]exposition.Labels // of gauges that carry the worker label
 
@@ -53,9 +53,6 @@ type Incarnation struct {
 	arrived uint64 // the round of the fold's arrived that has last
 	ahead   int    // as which one it was said ahead; 0: not, or what it says has changed
 }
-
-// meta is what a page says of a family; one copy is shared by the workers that say the same.
-type meta struct{ help, unit string }
 
 // older tells whether a comes before b in age.
 func (inc *Incarnation) older(b *Incarnation) bool {
@@ -117,11 +114,11 @@ type Stage struct {
 	exemplars *pageExemplars // nil: none
 	// untyped has, by typed line, the line that the page itself has.
 	untyped map[Slot]Slot
-	before  map[string]*meta // of the last snapshot; not written any more
-	newMeta bool             // some are not as before
-	made    uint64           // how often Compact had freed slots
-	rules   int              // of the fold
-	gapFrom *Snapshot        // that gap follows; nil: none
+	before  *metaSet  // of the last snapshot, of another worker before the first; nil: there is none
+	newMeta bool      // some are not as before
+	made    uint64    // how often Compact had freed slots
+	rules   int       // of the fold
+	gapFrom *Snapshot // that gap follows; nil: none
 	gap     Gap
 	gapAt   uint64 // after so many pages: memory may be another page's since
 	// risen is the page, by its first number, that this one was found to rise from, if at gapAt.
@@ -136,6 +133,9 @@ func (inc *Incarnation) Stage() *Stage {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	st := &Stage{inc: inc, made: f.compactions, rules: f.rules, before: inc.metas, expected: inc.order, diverged: true}
+	if st.before == nil {
+		st.before = f.lastMetas
+	}
 	if n := len(inc.slots); n > 0 {
 		st.values = f.buffer(n + 16)
 	}
@@ -195,7 +195,7 @@ func (st *Stage) Diverge(slots []Slot) {
 // own gives the stage slots of its own, which may be changed.
 func (st *Stage) own() {
 	if !st.diverged {
-		st.diverged, st.slots, st.metas = true, slices.Clone(st.expected.raw), st.before
+		st.diverged, st.slots, st.metas = true, slices.Clone(st.expected.raw), st.before.of
 		if st.leftOut {
 			st.slots = slices.Clone(st.expected.slots)
 		}
@@ -237,19 +237,6 @@ func (st *Stage) makeRoom() {
 
 // maxCommon bounds that room: one worker's page must not make those of all others large.
 const maxCommon = 16 << 10
-
-// Meta implements exposition.Sink.
-func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
-	if st.metas == nil {
-		st.metas = make(map[string]*meta, len(st.before))
-	}
-	if old := st.before[family]; old != nil && old.help == help && old.unit == unit {
-		st.metas[family] = old
-		return
-	}
-	st.newMeta = true
-	st.metas[family] = &meta{help, unit}
-}
 
 // Samples is how many lines the page has so far.
 func (st *Stage) Samples() int { return len(st.values) }

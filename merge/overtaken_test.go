@@ -36,7 +36,7 @@ func TestHelpOfAPageOvertaken(t *testing.T) {
 			s.page(a, said("new"))
 			wantHelp(t, s, &d, "new")
 			s.f.Commit(late, s.now)
-			help := a.metas["c_total"].help
+			help := a.metas.of["c_total"].help
 			wantHelp(t, s, &d, help)
 			if slow != said(help) {
 				t.Errorf("HELP %q counts, of the page %q", help, slow)

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"math"
-	"slices"
 
 	"github.com/fedscrape/fedscrape/exposition"
 )
@@ -142,29 +141,4 @@ func (f *Fold) rising(slot Slot, v float64) float64 {
 func (f *Fold) shows(s *series) bool {
 	main := s.main()
 	return main != noSlot && f.known[main]
-}
-
-// metaOf gives HELP and UNIT of the newest worker that says something.
-func (f *Fold) metaOf(name string) (help, unit string) {
-	for _, inc := range slices.Backward(f.incarnations) {
-		m := inc.metas[name]
-		if m == nil {
-			continue
-		}
-		if help == "" {
-			help = m.help
-		}
-		if unit == "" {
-			unit = m.unit
-		}
-	}
-	if m := f.metas[name]; m != nil {
-		if help == "" {
-			help = m.help
-		}
-		if unit == "" {
-			unit = m.unit
-		}
-	}
-	return help, unit
 }

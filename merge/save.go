@@ -53,6 +53,18 @@ func (f *Fold) save() *Save {
 	return s
 }
 
+// Unrecorded is how many bytes the numbers of departed incarnations have that no durable record has.
+func (f *Fold) Unrecorded() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, inc := range f.incarnations {
+		if inc.recorded < inc.departures() {
+			n += 8 * len(inc.last)
+		}
+	}
+	return n
+}
+
 // departures is the number of the incarnation's last departure among its moves; 0: it never departed.
 func (inc *Incarnation) departures() uint64 {
 	if inc.present && inc.moves > 0 {

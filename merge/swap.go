@@ -21,15 +21,15 @@ func (c *commit) swap() {
 		inc.setLines(st.slots)
 		inc.order = c.order()
 	}
-	if st.newMeta || !maps.Equal(inc.metas, st.metas) { // another page may have been committed since the stage began
-		c.metaBytes = nil
+	if set := c.metaSetOf(st); set != inc.metas {
+		inc.metas, c.metaBytes = set, nil
 		c.reshape()
 	}
 	if inc.duplicates != c.report.Duplicates || inc.badValues != c.report.BadValues || inc.firstBad != c.report.First {
 		c.reshape()
 	}
 	inc.untyped = st.untyped
-	inc.stamps, inc.metas = st.stamps, st.metas
+	inc.stamps = st.stamps
 	if c.hints {
 		inc.hints, c.layout = c.hintsOf(inc.slots, st.values), false
 	}
