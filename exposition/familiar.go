@@ -1,7 +1,5 @@
 package exposition
 
-import "bytes"
-
 // rowLines is how many lines are looked for in a row at once.
 const rowLines = 32
 
@@ -18,12 +16,14 @@ func (p *Page) familiar(piece []byte) (at int) {
 		return 0
 	}
 	r.known, r.families, r.values = p.table.known, p.table.families, r.row[:]
-	begin := p.line
+	begin, several := p.line, false
 	for p.limits.Samples == 0 || p.samples+rowLines <= p.limits.Samples {
 		taken := p.inRow(piece[at:], c)
-		if taken == 0 {
-			taken = p.anywhere(piece[at:], c)
+		alone := taken == 0
+		if alone {
+			taken = p.anywhere(piece[at:], c, several)
 		}
+		several = alone
 		if at += taken; taken == 0 {
 			break
 		}
@@ -95,35 +95,6 @@ func (r *repeat) begins(piece []byte, e entry) bool {
 	text := r.known[e].text
 	n := len(text)
 	return n < len(piece) && piece[n] == ' ' && string(piece[:n]) == text
-}
-
-// anywhere reads a line that is known from elsewhere, with a plain number. Its text is found as in Page.elsewhere, or ends with
-// the first blank.
-func (p *Page) anywhere(piece []byte, c context) int {
-	end := bytes.IndexByte(piece, '\n')
-	if end < 0 || end > maxLine {
-		return 0
-	}
-	n := bytes.LastIndexByte(piece[:end], '}') + 1
-	if n == 0 {
-		n = max(0, bytes.IndexByte(piece[:end], ' '))
-	}
-	if len(piece) < n+1+plainWindow || piece[n] != ' ' {
-		return 0
-	}
-	v, taken := parsePlain(piece[n+1:])
-	if taken == 0 {
-		return 0
-	}
-	e, ok := p.recall(c, piece[:n])
-	if !ok {
-		return 0
-	}
-	if slot := p.repeat.known[e].slot; slot != NoSlot {
-		p.hand(e, slot, v)
-	}
-	p.line++
-	return n + 1 + taken
 }
 
 // hand hands on a sample of a known line, which has neither a timestamp nor an exemplar. There is room for it in the limits.

@@ -83,6 +83,10 @@ func TestFamiliarLines(t *testing.T) {
 	f(Text, gauge, lines(knownLines[9], knownLines[7], knownLines[8], knownLines[6]), "4 6=8 5=7 4=5")
 	f(Text, gauge, lines(knownLines[8], "visits_of_people{of=\"c\"} 1"), "1 5=7")
 	f(Text, gauge, "visits_of_people{of=\"b\"} 0.25", "1 5=0.25")
+	f(Text, gauge, lines(knownLines[9], knownLines[8], "visits_of_people{of=\"c\"} 1", knownLines[6]), "2 6=8 5=7")
+	f(Text, gauge, lines(knownLines[9], knownLines[8], "# HELP x {a} 5", knownLines[6]), "2 6=8 5=7")
+	many := 2*maxSought + 3
+	f(Text, gauge, lines(slices.Repeat(knownLines[8:9], many)...), fmt.Sprint(many, strings.Repeat(" 5=7", many)))
 	for _, odd := range []string{" NaN", " -1", " 1 2", "\t1", "  1", "1", " ", " 1\r", " 1e3", " 1 # {} 1"} {
 		f(Text, gauge, "visits_of_people{of=\"b\"}"+odd, "0 ")
 		f(Text, gauge, "visits_of_people"+odd, "0 ")

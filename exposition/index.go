@@ -23,7 +23,11 @@ func (x *index) hash(c context, text []byte) uint32 {
 
 // find gives the entry of a text as it stands under a declaration.
 func (t *Table) find(c context, text []byte) (entry, bool) {
-	hash, last := t.index.hash(c, text), uint32(len(t.index.places)-1)
+	return t.findHashed(c, text, t.index.hash(c, text))
+}
+
+func (t *Table) findHashed(c context, text []byte, hash uint32) (entry, bool) {
+	last := uint32(len(t.index.places) - 1)
 	for i := hash & last; ; i = (i + 1) & last {
 		p := t.index.places[i]
 		if p.next == 0 {

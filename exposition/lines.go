@@ -54,6 +54,9 @@ type repeat struct {
 	values []float64 // the sink's, for those of last; then row
 	filled int
 	row    [rowLines]float64
+
+	sought  [maxSought]sought
+	touched byte // keeps what seek reads from being left out
 }
 
 // Expect tells the page what the last page of the same worker had; nil where there is none. It is called before
