@@ -61,10 +61,11 @@ func (in *Instance) turn() bool {
 func (in *Instance) unsaved() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.recordsChanged()
+	return in.needsRecords() || in.fold.LongTail()
 }
 
-func (in *Instance) recordsChanged() bool {
+// needsRecords tells whether records are to be written before the next page. The first ones are how the ledger knows the instance.
+func (in *Instance) needsRecords() bool {
 	return in.saved.IsZero() || in.fold.Unsaved() || len(in.folded.unsaved) > 0
 }
 
@@ -72,7 +73,7 @@ func (in *Instance) recordsChanged() bool {
 // on its way to the ledger already.
 func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 	k := &keeping{}
-	if in.recordsChanged() {
+	if in.needsRecords() {
 		in.collectRecords(k, now)
 	}
 	if withPage {
@@ -227,11 +228,11 @@ func (in *Instance) saveRecords() {
 	in.keep(w, k)
 }
 
-// saveLeft saves what departed workers left while a round waits for others, where it is much: after a deploy it is as much as a page
-// has, and the page must not come before it.
-func (in *Instance) saveLeft(others *answers) {
+// saveAhead saves records while a round waits for answers, as its page must not come before them: an instance's first ones, and what
+// departed workers left where it is much. After a deploy it is as much as a page has.
+func (in *Instance) saveAhead(others *answers) {
 	in.mu.Lock()
-	worth := others.left > 0 && in.degraded == nil && 4*in.fold.Unrecorded() >= enough
+	worth := others.left > 0 && in.degraded == nil && (in.saved.IsZero() || 4*in.fold.Unrecorded() >= enough)
 	in.mu.Unlock()
 	if worth && in.turn() {
 		in.saveRecords()

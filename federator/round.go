@@ -151,7 +151,7 @@ func (in *Instance) run(r *round) {
 	all := in.startFetches()
 	in.mu.Unlock()
 	in.await(r, all.leaving, time.Time{})
-	in.saveLeft(all.quick)
+	in.saveAhead(all.quick)
 	in.await(r, all.quick, time.Time{})
 	in.await(r, all.slow, time.Now().Add(slowGrace))
 	in.endRound(r)
@@ -218,6 +218,9 @@ func (in *Instance) endRound(r *round) {
 	in.round = nil
 	in.countRound(r)
 	close(r.done)
+	if in.degraded == nil && in.fold.LongTail() {
+		in.saveBeside()
+	}
 }
 
 func (in *Instance) countRound(r *round) {

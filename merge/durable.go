@@ -61,15 +61,22 @@ func (inc *Incarnation) UID() uint64 { return inc.seq }
 // changed notes that what only records have is not as they have it.
 func (f *Fold) changed() { f.change++ }
 
-// maxTail is how many new lines pages carry on before a record takes them.
-const maxTail = 16 << 10
-
 // Unsaved tells whether a Save is needed before the next page is shown: somebody departed, or what departed ones left
 // has changed. A page that is shown without it, because the disk is full, carries it.
 func (f *Fold) Unsaved() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.unsaved() || len(f.tailBytes()) > maxTail
+	return f.unsaved()
+}
+
+// maxTail is how many bytes of new lines pages carry on before a record takes them.
+const maxTail = 16 << 10
+
+// LongTail tells whether a Save should follow, so that pages need not carry the new lines on.
+func (f *Fold) LongTail() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.tailBytes()) > maxTail
 }
 
 func (f *Fold) unsaved() bool { return f.change != f.savedChange }
