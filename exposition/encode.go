@@ -49,11 +49,13 @@ type encoder struct {
 	making     *formText // nil: numbers are written, not noted
 	err        error
 	labelNames map[string]string // as they are written, of those that need quotes or escapes
+	texts      []*formText       // of the families that are written
 }
 
 // release gives the encoder back, without what the page was of: of one that broke off, lines that nobody got are left.
 func (e *encoder) release() {
 	clear(e.labelNames)
+	clear(e.texts)
 	e.giveBack()
 	if e.buf = e.buf[:0]; cap(e.buf) > 4*flushAt { // of a form that was made
 		e.buf = nil
@@ -95,12 +97,15 @@ func (e *encoder) giveBack() {
 type lender interface {
 	io.Writer
 	AvailableBuffer() []byte
+	// Grow makes room for n more bytes at once.
+	Grow(n int)
 }
 
-// writeTo begins a page.
-func (e *encoder) writeTo(w io.Writer, enc Encoding) {
+// writeTo begins a page of about so many bytes.
+func (e *encoder) writeTo(w io.Writer, enc Encoding, size int) {
 	e.w, e.enc = w, enc
 	if l, ok := w.(lender); ok {
+		l.Grow(size)
 		e.lender, e.own = l, e.buf
 		e.borrow()
 	}

@@ -100,13 +100,26 @@ func (s *Sheet) Families() []Filled { return s.families }
 func EncodeFilled(w io.Writer, enc Encoding, families []Filled) error {
 	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
 	defer e.release()
-	e.writeTo(w, enc)
+	e.writeTo(w, enc, e.find(families, enc))
 	for i := range families {
-		if e.fill(families[i].in(enc), &families[i]); e.err != nil {
+		if e.fill(e.texts[i], &families[i]); e.err != nil {
 			return e.err
 		}
 	}
 	return e.end()
+}
+
+// numberSize is how many bytes most numbers have, with what is beside them in the forms' texts.
+const numberSize = 12
+
+// find gives how many bytes the families have, about. Their texts are made where nobody asked before.
+func (e *encoder) find(families []Filled, enc Encoding) (size int) {
+	e.texts = e.texts[:0]
+	for i := range families {
+		w := families[i].in(enc)
+		e.texts, size = append(e.texts, w), size+len(w.text)+numberSize*len(w.ends)
+	}
+	return size
 }
 
 // fill writes a form with its numbers.

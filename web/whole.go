@@ -51,6 +51,13 @@ func (b *whole) AvailableBuffer() []byte {
 	return b.body[len(b.body):]
 }
 
+// Grow makes room for as much as is held back of n bytes: a page that is shown for the first time would be copied again and again.
+func (b *whole) Grow(n int) {
+	if b.state == heldBack {
+		b.body = slices.Grow(b.body, min(n+room, maxWhole+room))
+	}
+}
+
 // lent tells whether p is in the room that was lent.
 func (b *whole) lent(p []byte) bool {
 	n := len(b.body)

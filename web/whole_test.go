@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/fedscrape/fedscrape/exposition"
 	"github.com/fedscrape/fedscrape/federator"
@@ -155,6 +156,40 @@ func TestWholeLendsRoom(t *testing.T) {
 		}
 		if b.end(); got.Body.String() != want.String() {
 			t.Errorf("%d lines: %d bytes, or others than %d", lines, got.Body.Len(), want.Len())
+		}
+	}
+}
+
+// movedBody notes how often its body was copied to other memory.
+type movedBody struct {
+	*whole
+	at    *byte
+	moved int
+}
+
+func (b *movedBody) AvailableBuffer() []byte {
+	room := b.whole.AvailableBuffer()
+	if at := unsafe.SliceData(b.body); at != b.at {
+		b.at, b.moved = at, b.moved+1
+	}
+	return room
+}
+
+// TestWholeGrowsOnce: the room of a page is made at once, but for what goes out as it comes anyway.
+func TestWholeGrowsOnce(t *testing.T) {
+	for _, lines := range []int{100, 9000, 40_000, 100_000} {
+		family := exposition.Family{Name: "lines_total", Type: exposition.Counter}
+		for i := range lines {
+			family.Series = append(family.Series, exposition.Series{
+				Labels: exposition.Labels{{Name: "k", Value: strings.Repeat("x", 80)}, {Name: "l", Value: strconv.Itoa(i)}}, Value: float64(1e6 + i),
+			})
+		}
+		b := &movedBody{whole: &whole{w: httptest.NewRecorder(), ready: func() bool { return true }}}
+		if err := exposition.EncodeFilled(b, exposition.Negotiate("text/plain"), []exposition.Filled{exposition.Fill(&family)}); err != nil {
+			t.Fatal(err)
+		}
+		if b.moved != 1 || cap(b.body) > maxWhole+2*room {
+			t.Errorf("%d lines: the body has been in %d places, with room for %d bytes", lines, b.moved, cap(b.body))
 		}
 	}
 }
