@@ -41,6 +41,8 @@ type Instance struct {
 	refused  int       // series over series_limit, when the log said so
 	idle     time.Time // since when there is no present worker
 	counts   counts
+	paged    counts               // as the last page had them; without departures
+	based    bool                 // a life has begun with a base that no page has yet
 	conflict map[conflictKey]bool // as of the last round
 	named    bool                 // the present workers have the names they should have
 	closed   bool                 // its job is gone, and the job's metrics with it

@@ -23,6 +23,7 @@ var errSlowLedger = errors.New("a write takes longer than 1s")
 // keeping is what is to be written of an instance.
 type keeping struct {
 	batch ledger.Batch
+	ahead bool        // the page of the round under way follows
 	save  *merge.Save // nil: no records
 	ids   map[string][]byte
 	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
@@ -84,6 +85,7 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		in.headText = head.json(in.headText[:0])
 		in.headBuffer = appendHead(in.headBuffer[:0], in.headText, in.fold.AppendHead)
 		k.head = in.headBuffer
+		in.paged, in.based = counts{started: in.counts.started, resets: in.counts.resets}, false
 	}
 	return k
 }
@@ -119,7 +121,11 @@ func (in *Instance) collectRecords(k *keeping, now time.Time) {
 		put(identityPrefix+key, value)
 	}
 	in.collectDeparted(k, put)
-	put(headKey, mustJSON(in.head(now)))
+	head := in.head(now)
+	if k.ahead { // what present workers did since is counted when the page has it, or once more after a kill
+		head.Started, head.Resets = in.paged.started, in.paged.resets
+	}
+	put(headKey, mustJSON(head))
 	k.batch.Put(clockKey, in.federator.clock.record(now))
 }
 
@@ -213,15 +219,19 @@ func (in *Instance) saveDue(now time.Time) bool {
 func (in *Instance) saveBeside() {
 	in.federator.spawn(func() {
 		if in.turn() {
-			in.saveRecords()
+			in.saveRecords(&keeping{})
 		}
 	})
 }
 
 // saveRecords saves them, and gives back the turn.
-func (in *Instance) saveRecords() {
+func (in *Instance) saveRecords(k *keeping) {
 	in.mu.Lock()
-	k := &keeping{}
+	if k.ahead && in.based {
+		defer in.mu.Unlock()
+		<-in.writing
+		return
+	}
 	in.collectRecords(k, time.Now())
 	w := in.beginWrite(false)
 	in.mu.Unlock()
@@ -229,13 +239,14 @@ func (in *Instance) saveRecords() {
 }
 
 // saveAhead saves records while a round waits for answers, as its page must not come before them: an instance's first ones, and what
-// departed workers left where it is much. After a deploy it is as much as a page has.
+// departed workers left, from a fourth of what is enough for a write. After a deploy it is as much as a page has. A kill before the page
+// must not find more in the records than it would without: a life that began with a base is in pages alone.
 func (in *Instance) saveAhead(others *answers) {
 	in.mu.Lock()
-	worth := others.left > 0 && in.degraded == nil && (in.saved.IsZero() || 4*in.fold.Unrecorded() >= enough)
+	worth := others.left > 0 && in.degraded == nil && (in.saved.IsZero() || in.fold.Unrecorded() >= enough/4)
 	in.mu.Unlock()
 	if worth && in.turn() {
-		in.saveRecords()
+		in.saveRecords(&keeping{ahead: true})
 	}
 }
 

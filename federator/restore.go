@@ -93,6 +93,7 @@ func (f *Federator) readInstance(k instanceKey, records map[string][]byte, jobs 
 	if err := r.readFold(); err != nil {
 		return nil, err
 	}
+	r.in.paged = counts{started: r.in.counts.started, resets: r.in.counts.resets}
 	r.in.nameWorkers()
 	return r.in, nil
 }

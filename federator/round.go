@@ -150,7 +150,7 @@ func (in *Instance) run(r *round) {
 	r.ahead = in.beginAhead()
 	all := in.startFetches()
 	in.mu.Unlock()
-	in.await(r, all.leaving, time.Time{})
+	in.await(r, all.leaving, time.Now().Add(slowGrace)) // most are refused at once
 	in.saveAhead(all.quick)
 	in.await(r, all.quick, time.Time{})
 	in.await(r, all.slow, time.Now().Add(slowGrace))

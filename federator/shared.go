@@ -137,6 +137,7 @@ func (in *Instance) trust(m *member, g *ingest, a, back *speaker, now time.Time)
 	m.inc = in.fold.Add(merge.Spec{Key: m.worker.Key, WorkerID: m.name, Born: now, Base: true})
 	g.stage.Rebind(m.inc)
 	in.counts.started++
+	in.based = true
 	m.start, m.since, m.folded = a.start, now, identity{}
 }
 

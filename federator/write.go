@@ -154,5 +154,8 @@ func (in *Instance) writeRest(k *keeping, page ledger.UnfinishedPage, took time.
 	in.federator.metrics.ledgerWrites.Observe((took + time.Since(begun)).Seconds())
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if k.ahead && err == nil && in.degraded != nil {
+		return // the page that could not wait is not there yet
+	}
 	in.noteLedger(op, err)
 }

@@ -46,6 +46,7 @@ func (f *Fold) findHolders() {
 	}
 }
 
+// findAllMixed finds them anew.
 func (f *Fold) findAllMixed() {
 	clear(f.mixed)
 	f.mixed = f.mixed[:0]
@@ -54,7 +55,6 @@ func (f *Fold) findAllMixed() {
 			f.findMixed(v)
 		}
 	}
-	f.characterize()
 }
 
 func (f *Fold) findMixed(v *variant) {
