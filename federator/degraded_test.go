@@ -129,6 +129,7 @@ func TestHungDisk(t *testing.T) {
 
 func testHungDisk(w *world, s *sick, page func(v float64) string) {
 	w.t.Helper()
+	synctest.Wait() // names of new lines are saved after the page
 	s.set(nil, 5*time.Minute)
 	for i, want := range []time.Duration{time.Second, 0, 0} {
 		begun := time.Now()

@@ -38,7 +38,7 @@ func (f *Federator) distribute(now time.Time, reconfigured string) {
 		}
 	}
 	for _, in := range left { // no page of theirs waits for it
-		in.saveBeside()
+		in.saveBeside(&keeping{})
 	}
 	for job, unsure := range d.unsure {
 		f.settled[job.Name] = f.settled[job.Name] || !unsure
@@ -88,7 +88,7 @@ func (f *Federator) adoptOrphans(now time.Time) {
 		name := in.jobName()
 		if f.job(name) == nil || f.instances[k] != nil {
 			if in.close(now) { // the ledger had them present
-				in.saveBeside()
+				in.saveBeside(&keeping{})
 			}
 			f.metrics.forget(name)
 			continue
@@ -102,7 +102,7 @@ func (f *Federator) empty(k instanceKey, in *Instance, d *distribution) {
 	job := f.job(in.jobName())
 	if job == nil {
 		if in.close(d.now); in.unsaved() { // no page will tell the ledger who has left, be it now or since the last one
-			in.saveBeside()
+			in.saveBeside(&keeping{})
 		}
 		delete(f.instances, k)
 		f.orphans[k] = in

@@ -23,7 +23,7 @@ var errSlowLedger = errors.New("a write takes longer than 1s")
 // keeping is what is to be written of an instance.
 type keeping struct {
 	batch ledger.Batch
-	ahead bool        // the page of the round under way follows
+	ahead bool        // of a page that follows
 	save  *merge.Save // nil: no records
 	ids   map[string][]byte
 	// departed are the workers of departed incarnations, by their record's key, as they will be in the ledger.
@@ -216,10 +216,10 @@ func (in *Instance) saveDue(now time.Time) bool {
 }
 
 // saveBeside saves the records while no page waits for it.
-func (in *Instance) saveBeside() {
+func (in *Instance) saveBeside(k *keeping) {
 	in.federator.spawn(func() {
 		if in.turn() {
-			in.saveRecords(&keeping{})
+			in.saveRecords(k)
 		}
 	})
 }

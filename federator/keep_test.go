@@ -102,7 +102,7 @@ func TestReturnBeforeAKill(t *testing.T) {
 		w.at("h:2", answer{page: counter(9, 100)})
 		w.register("w2", "h:2")
 		w.tell()
-		w.federator.all()[0].saveBeside()
+		w.federator.all()[0].saveBeside(&keeping{})
 		synctest.Wait()
 		w.restart()
 		w.tell()

@@ -34,9 +34,9 @@ func savedTwo(w *world) *saves {
 func (s *saves) Append(batch *ledger.Batch) error {
 	s.mu.Lock()
 	s.at = append(s.at, time.Now())
-	refuses := s.sick >= 0 && len(s.at) > s.sick
+	refuses, delay := s.sick >= 0 && len(s.at) > s.sick, s.delay
 	s.mu.Unlock()
-	time.Sleep(s.delay)
+	time.Sleep(delay)
 	if refuses {
 		return errors.New("no space left")
 	}
@@ -49,6 +49,14 @@ func (s *saves) anew(sick int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at, s.sick = nil, sick
+}
+
+// slow makes each take so long.
+func (s *saves) slow(delay time.Duration) {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = delay
 }
 
 // since gives when records were appended.
@@ -184,13 +192,13 @@ func TestSlowSaveAhead(t *testing.T) {
 		w.deregister("w1")
 		w.refuse("h:1")
 		w.at("h:2", answer{page: counter(8, 100), delay: time.Second / 2})
-		s.delay = 1200 * time.Millisecond
+		s.slow(1200 * time.Millisecond)
 		w.want("x_total", "13")
 		time.Sleep(5 * time.Second)
 		if w.metric("fedscrape_ledger_degraded") != 1 || w.logged("Ledger works again") > 0 {
 			t.Error("the ledger is well without the page")
 		}
-		s.delay = 0
+		s.slow(0)
 		w.want("x_total", "13")
 		if w.metric("fedscrape_ledger_degraded") != 0 || w.logged("Ledger works again") != 1 {
 			t.Error("the ledger is ill with the page")

@@ -151,7 +151,7 @@ func (m *truth) check() {
 		m.afterRound(instance)
 		m.compare(instance, page)
 		for _, in := range m.federator.all() {
-			in.saveBeside() // as sweeps do
+			in.saveBeside(&keeping{}) // as sweeps do
 		}
 		synctest.Wait()
 		m.keep(instance, true)

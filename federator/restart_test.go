@@ -197,7 +197,7 @@ func TestDepartureThatNoPageFollows(t *testing.T) {
 	})
 	f("where nobody asks", func(w *world) {
 		time.Sleep(time.Second)
-		w.federator.all()[0].saveBeside() // as a sweep does, before the last one leaves
+		w.federator.all()[0].saveBeside(&keeping{}) // as a sweep does, before the last one leaves
 		synctest.Wait()
 		time.Sleep(time.Second)
 		w.deregister("w1")

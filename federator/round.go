@@ -219,7 +219,7 @@ func (in *Instance) endRound(r *round) {
 	in.countRound(r)
 	close(r.done)
 	if in.degraded == nil && in.fold.LongTail() {
-		in.saveBeside()
+		in.saveBeside(&keeping{ahead: true}) // of the next page
 	}
 }
 

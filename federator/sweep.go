@@ -45,7 +45,7 @@ func (f *Federator) sweep(now time.Time) time.Duration {
 		}
 		if saves < maxSweeps && in.saveDue(now) {
 			saves++
-			in.saveBeside()
+			in.saveBeside(&keeping{})
 		}
 		wait := in.sweepDue(now)
 		if wait > 0 {
