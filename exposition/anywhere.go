@@ -8,7 +8,6 @@ type sought struct {
 	value float64
 	end   int // in the piece, of the line
 	hash  uint32
-	guess entry // one more than the entry that it may be; 0: none
 }
 
 // maxSought is how many lines are looked for at once: while the processor waits for the memory of one, that of the others is on
@@ -57,11 +56,12 @@ func (p *Page) seek(list []sought, piece []byte, c context) []sought {
 	if n < 2 {
 		return list
 	}
+	var guesses [maxSought]entry // one more than the entry that a line may be; 0: none
 	for i := range list {
-		list[i].guess = x.places[list[i].hash&uint32(len(x.places)-1)].next
+		guesses[i] = x.places[list[i].hash&uint32(len(x.places)-1)].next
 	}
-	for i := range list {
-		if e := list[i].guess; e > 0 && len(r.known[e-1].text) > 0 {
+	for _, e := range guesses[:n] {
+		if e > 0 && len(r.known[e-1].text) > 0 {
 			r.touched += r.known[e-1].text[0]
 		}
 	}

@@ -100,7 +100,7 @@ func (s *Sheet) Families() []Filled { return s.families }
 func EncodeFilled(w io.Writer, enc Encoding, families []Filled) error {
 	e := encoders.Get().(*encoder) //nolint:forcetypeassert // nothing else is put there
 	defer e.release()
-	e.writeTo(w, enc, e.find(families, enc))
+	e.writeTo(w, enc, e.findTexts(families, enc))
 	for i := range families {
 		if e.fill(e.texts[i], &families[i]); e.err != nil {
 			return e.err
@@ -112,8 +112,8 @@ func EncodeFilled(w io.Writer, enc Encoding, families []Filled) error {
 // numberSize is how many bytes most numbers have, with what is beside them in the forms' texts.
 const numberSize = 12
 
-// find gives how many bytes the families have, about. Their texts are made where nobody asked before.
-func (e *encoder) find(families []Filled, enc Encoding) (size int) {
+// findTexts finds the families' texts, which are made where nobody asked before, and gives how many bytes the page has, about.
+func (e *encoder) findTexts(families []Filled, enc Encoding) (size int) {
 	e.texts = e.texts[:0]
 	for i := range families {
 		w := families[i].in(enc)

@@ -41,7 +41,7 @@ type Instance struct {
 	refused  int       // series over series_limit, when the log said so
 	idle     time.Time // since when there is no present worker
 	counts   counts
-	paged    counts               // as the last page had them; without departures
+	paged    pagedCounts          // as the last page had them
 	based    bool                 // a life has begun with a base that no page has yet
 	conflict map[conflictKey]bool // as of the last round
 	named    bool                 // the present workers have the names they should have
@@ -64,9 +64,13 @@ type Instance struct {
 
 // counts are the instance's own counters.
 type counts struct {
-	started, resets, lost int
-	departed              map[string]int
+	pagedCounts
+	lost     int
+	departed map[string]int
 }
+
+// pagedCounts are what present workers add to: after a kill they do so again from the last page on.
+type pagedCounts struct{ started, resets int }
 
 // departure reasons, as in fedscrape_workers_departed_total.
 const (

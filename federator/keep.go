@@ -85,7 +85,7 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 		in.headText = head.json(in.headText[:0])
 		in.headBuffer = appendHead(in.headBuffer[:0], in.headText, in.fold.AppendHead)
 		k.head = in.headBuffer
-		in.paged, in.based = counts{started: in.counts.started, resets: in.counts.resets}, false
+		in.paged, in.based = in.counts.pagedCounts, false
 	}
 	return k
 }

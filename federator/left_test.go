@@ -4,13 +4,11 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fedscrape/fedscrape/ledger"
-	"github.com/fedscrape/fedscrape/scraper"
 )
 
 // saves is a ledger that notes when records are appended, and refuses them from some call on. It is safe for concurrent use.
@@ -125,7 +123,7 @@ func TestDepartedAreSavedWhileOthersAnswer(t *testing.T) {
 
 // refused is an answer of nobody.
 func refused(after time.Duration) answer {
-	return answer{err: &scraper.Error{Result: scraper.ResultRefused, Err: syscall.ECONNREFUSED}, delay: after}
+	return answer{err: errRefused, delay: after}
 }
 
 // TestKilledAfterDepartedAreSaved kills the federator when the records have who departed, and no page of the round.

@@ -93,7 +93,7 @@ func (f *Federator) readInstance(k instanceKey, records map[string][]byte, jobs 
 	if err := r.readFold(); err != nil {
 		return nil, err
 	}
-	r.in.paged = counts{started: r.in.counts.started, resets: r.in.counts.resets}
+	r.in.paged = r.in.counts.pagedCounts
 	r.in.nameWorkers()
 	return r.in, nil
 }

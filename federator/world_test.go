@@ -109,6 +109,9 @@ func (w *world) restart() {
 	w.start()
 }
 
+// errRefused is of an address where nobody lives.
+var errRefused = &scraper.Error{Result: scraper.ResultRefused, Err: fmt.Errorf("connect: %w", syscall.ECONNREFUSED)}
+
 // Fetch implements Fetcher.
 func (w *world) Fetch(ctx context.Context, url string, timeout time.Duration, handle func(*scraper.Response) error) error {
 	address := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/metrics")
@@ -117,7 +120,7 @@ func (w *world) Fetch(ctx context.Context, url string, timeout time.Duration, ha
 	w.asked[address]++
 	w.mu.Unlock()
 	if !ok {
-		return &scraper.Error{Result: scraper.ResultRefused, Err: fmt.Errorf("connect: %w", syscall.ECONNREFUSED)}
+		return errRefused
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

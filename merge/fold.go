@@ -26,7 +26,7 @@ type Fold struct {
 	departedAll  map[string]*departedID // by worker ID: gauges of mode all of folded incarnations
 	hints        map[string]Mode        // the last hint of a worker that is gone
 	metas        map[string]*meta       // the last HELP and UNIT of a worker that is gone
-	lastMetas    *metaSet               // of a page that was taken lately; nil: of none
+	lastMetas    *metaSet               // of a page that was taken lately; empty: of none
 	isBucket     []bool                 // by slot: lines has it too, spread over more memory than adding up should read
 	known        []bool                 // by slot: somebody has, or had, the line, and it has not expired
 	folded       []bool                 // by slot: folded incarnations left something of a gauge's sum, be it 0
@@ -109,7 +109,7 @@ func New(opts Options) *Fold {
 	free := &variant{family: &family{name: hintFamily}}
 	return &Fold{
 		opts: opts, families: map[string]*family{}, recent: map[Slot]recent{},
-		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{},
+		extremes: map[Slot]*extremes{}, departedAll: map[string]*departedID{}, hints: map[string]Mode{}, metas: map[string]*meta{}, lastMetas: &metaSet{},
 		nobody: newSeries(free, nil), fewFreed: fewFreed,
 	}
 }

@@ -114,7 +114,7 @@ type Stage struct {
 	exemplars *pageExemplars // nil: none
 	// untyped has, by typed line, the line that the page itself has.
 	untyped map[Slot]Slot
-	before  *metaSet  // of the last snapshot, of another worker before the first; nil: there is none
+	before  *metaSet  // of the last snapshot; before the first of another worker
 	newMeta bool      // some are not as before
 	made    uint64    // how often Compact had freed slots
 	rules   int       // of the fold

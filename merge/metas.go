@@ -15,23 +15,14 @@ type meta struct{ help, unit string }
 // metaSet is what a page says of all its families. It is not written any more, and shared by the workers that say the same.
 type metaSet struct{ of map[string]*meta }
 
-func (s *metaSet) size() int {
-	if s == nil {
-		return 0
-	}
-	return len(s.of)
-}
-
 // Meta implements exposition.Sink.
 func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
 	if st.metas == nil {
-		st.metas = make(map[string]*meta, st.before.size())
+		st.metas = make(map[string]*meta, len(st.before.of))
 	}
-	if st.before != nil {
-		if old := st.before.of[family]; old != nil && old.help == help && old.unit == unit {
-			st.metas[family] = old
-			return
-		}
+	if old := st.before.of[family]; old != nil && old.help == help && old.unit == unit {
+		st.metas[family] = old
+		return
 	}
 	st.newMeta = true
 	st.metas[family] = &meta{help, unit}
@@ -39,15 +30,13 @@ func (st *Stage) Meta(family string, _ exposition.Type, help, unit string) {
 
 // metaSetOf gives what the stage's page says, as one that there is already where it says the same.
 func (f *Fold) metaSetOf(st *Stage) *metaSet {
-	if st.before != nil && !st.newMeta && maps.Equal(st.before.of, st.metas) {
+	if !st.newMeta && maps.Equal(st.before.of, st.metas) {
 		return st.before
 	}
-	last := f.lastMetas
-	if last == nil || !maps.EqualFunc(last.of, st.metas, func(a, b *meta) bool { return *a == *b }) {
-		last = &metaSet{st.metas}
-		f.lastMetas = last
+	if !maps.EqualFunc(f.lastMetas.of, st.metas, func(a, b *meta) bool { return *a == *b }) {
+		f.lastMetas = &metaSet{st.metas}
 	}
-	return last
+	return f.lastMetas
 }
 
 // leaveMetas keeps what a worker said that departs.

@@ -54,7 +54,7 @@ func (b *whole) AvailableBuffer() []byte {
 // Grow makes room for as much as is held back of n bytes: a page that is shown for the first time would be copied again and again.
 func (b *whole) Grow(n int) {
 	if b.state == heldBack {
-		b.body = slices.Grow(b.body, min(n+room, maxWhole+room))
+		b.body = slices.Grow(b.body, min(n, maxWhole)+room)
 	}
 }
 
