@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/fedscrape/fedscrape/internal/realbin"
 )
 
 // misbehave listens as a worker and answers every request by f, which has the raw connection.
@@ -129,13 +127,11 @@ federate_configs:
     body_size_limit: 1MB
     static_configs:
 `+groups.String())
-	web := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
-	startChild(t, dir, nil, program, "serve", "--config.file=fedscrape.yml", "--web.listen-address="+web, "--ledger.path=")
-	await(t, "the federator", func() bool {
-		status, _ := get(t.Context(), "http://"+web+"/sd/instances")
-		return status == http.StatusOK
+	f := &federator{}
+	f.start(t, dir, "/sd/instances", func(web string) []string {
+		return []string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path="}
 	})
-	return "http://" + web
+	return f.url
 }
 
 // checkBadRounds wants the good worker's part on time, the first time and when those who hang are known.

@@ -81,7 +81,7 @@ func startChaos(t *testing.T, seed uint64) (c *chaos, app, truth string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bind := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
+	bind := freeAddress(t)
 	c.master = startChild(t, "testdata", []string{
 		"CONSUL_HTTP_ADDR=" + c.consul.Addr, "FEDSCRAPE_URL=" + c.f.url, "FEDSCRAPE_INSTANCE=web1:8000", "PYTHONDONTWRITEBYTECODE=1",
 		"FEDSCRAPE_HELPER=" + filepath.Join(example, "..", "python"), "FEDSCRAPE_EXAMPLE=" + example, "FEDSCRAPE_TRUTH=" + truth,

@@ -64,23 +64,27 @@ func (b *syncBuffer) String() string {
 
 // child is a process of a test. It is ended with the test, by its id.
 type child struct {
-	cmd *exec.Cmd
-	log *syncBuffer
+	cmd   *exec.Cmd
+	log   *syncBuffer
+	ended chan struct{} // closed when err is set
+	err   error         // what it ended with
 }
 
 func startChild(t *testing.T, dir string, env []string, name string, args ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(name, args...), log: &syncBuffer{}}
+	c := &child{cmd: exec.Command(name, args...), log: &syncBuffer{}, ended: make(chan struct{})}
 	c.cmd.Dir, c.cmd.Env = dir, append(os.Environ(), env...)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.WaitDelay = 5 * time.Second
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() { // the cleanup waits for it
+		defer close(c.ended)
+		c.err = c.cmd.Wait()
+	}()
 	t.Cleanup(func() {
-		if c.cmd.ProcessState == nil {
-			_ = c.end(syscall.SIGTERM)
-		}
+		_ = c.end(syscall.SIGTERM)
 		if strings.Contains(c.log.String(), "DATA RACE") {
 			t.Error("data race")
 		}
@@ -96,7 +100,18 @@ func (c *child) end(signal os.Signal) error {
 	_ = c.cmd.Process.Signal(signal)
 	timer := time.AfterFunc(time.Minute, func() { _ = c.cmd.Process.Kill() })
 	defer timer.Stop()
-	return c.cmd.Wait()
+	<-c.ended
+	return c.err
+}
+
+// running tells whether the child has not ended yet.
+func (c *child) running() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // await polls until ok, at most two minutes.
@@ -152,27 +167,50 @@ type federator struct {
 func serve(t *testing.T, consul string, more string, args ...string) *federator {
 	t.Helper()
 	f := &federator{registry: consul}
-	web := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
-	f.url = "http://" + web
-	args = append([]string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path=" + t.TempDir()}, args...)
-	if consul == "" {
-		f.registry = fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
-		args = append(args, "--registry.listen-address="+f.registry)
-	}
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "fedscrape.yml"), fmt.Sprintf(`
+	dir, ledger := t.TempDir(), t.TempDir()
+	f.start(t, dir, "/-/ready", func(web string) []string {
+		all := append([]string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path=" + ledger}, args...)
+		if consul == "" {
+			f.registry = freeAddress(t)
+			all = append(all, "--registry.listen-address="+f.registry)
+		}
+		writeFile(t, filepath.Join(dir, "fedscrape.yml"), fmt.Sprintf(`
 federate_configs:
   - job_name: webapp
     consul_sd_configs:
       - server: %s
         services: [webapp]
 %s`, f.registry, more))
-	f.child = startChild(t, dir, nil, program, args...)
-	await(t, "the federator", func() bool {
-		status, _ := get(t.Context(), f.url+"/-/ready")
-		return status == http.StatusOK
+		return all
 	})
 	return f
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
+}
+
+// start runs the program with the arguments for a web address until it answers well at the path. A port is free when it is
+// chosen: where another process was faster to listen on it, others are chosen.
+func (f *federator) start(t *testing.T, dir, path string, args func(web string) []string) {
+	t.Helper()
+	for range 3 {
+		web := freeAddress(t)
+		f.url = "http://" + web
+		f.child = startChild(t, dir, nil, program, args(web)...)
+		await(t, "the federator", func() bool {
+			status, _ := get(t.Context(), f.url+path)
+			return status == http.StatusOK || !f.running()
+		})
+		if f.running() {
+			return
+		}
+		if !strings.Contains(f.log.String(), "address already in use") {
+			break
+		}
+	}
+	t.Fatalf("the federator has ended: %v", f.err)
 }
 
 func writeFile(t *testing.T, path, text string) {
@@ -186,7 +224,7 @@ func writeFile(t *testing.T, path, text string) {
 func (f *federator) gunicorn(t *testing.T, args ...string) (c *child, url string) {
 	t.Helper()
 	python := realbin.Python(t, "prometheus_client", "flask", "gunicorn")
-	bind := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
+	bind := freeAddress(t)
 	helper, err := filepath.Abs("../../examples/python")
 	if err != nil {
 		t.Fatal(err)

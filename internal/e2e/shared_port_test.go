@@ -15,7 +15,7 @@ func TestSharedPort(t *testing.T) {
 	python := realbin.Python(t, "prometheus_client")
 	for _, how := range []string{"reuseport", "fork"} {
 		t.Run(how, func(t *testing.T) {
-			address := fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
+			address := freeAddress(t)
 			_, port, _ := strings.Cut(address, ":")
 			c := startChild(t, "testdata", []string{"PYTHONDONTWRITEBYTECODE=1"}, python, "shared_port.py", how, port)
 			await(t, "three processes", func() bool { return strings.Count(c.log.String(), "ready") == 3 })
