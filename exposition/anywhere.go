@@ -25,7 +25,7 @@ func (p *Page) anywhere(piece []byte, c context, several bool) int {
 	at := 0
 	for i := range list {
 		s := &list[i]
-		e, ok := p.table.findHashed(c, s.text, s.hash)
+		e, ok := p.index.findHashed(c, s.text, s.hash)
 		if !ok {
 			break
 		}
@@ -41,7 +41,7 @@ func (p *Page) anywhere(piece []byte, c context, several bool) int {
 
 // seek fills the list with the plain lines that a piece begins with, and touches what the table has of them.
 func (p *Page) seek(list []sought, piece []byte, c context) []sought {
-	r, x := &p.repeat, &p.table.index
+	r, known := &p.repeat, p.index
 	n, at := 0, 0
 	for ; n < len(list); n++ {
 		end, v, taken := plainLine(piece[at:])
@@ -50,7 +50,7 @@ func (p *Page) seek(list []sought, piece []byte, c context) []sought {
 		}
 		text := piece[at : at+end]
 		at += taken
-		list[n] = sought{text: text, value: v, end: at, hash: x.hash(c, text)}
+		list[n] = sought{text: text, value: v, end: at, hash: known.hash(c, text)}
 	}
 	list = list[:n]
 	if n < 2 {
@@ -58,7 +58,7 @@ func (p *Page) seek(list []sought, piece []byte, c context) []sought {
 	}
 	var guesses [maxSought]entry // one more than the entry that a line may be; 0: none
 	for i := range list {
-		guesses[i] = x.places[list[i].hash&uint32(len(x.places)-1)].next
+		_, guesses[i] = known.places[list[i].hash&uint32(len(known.places)-1)].read()
 	}
 	for _, e := range guesses[:n] {
 		if e > 0 && len(r.known[e-1].text) > 0 {

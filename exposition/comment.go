@@ -131,7 +131,7 @@ func (p *Page) keepText(text []byte) string {
 	if len(text) == 0 {
 		return ""
 	}
-	if s, ok := p.table.texts[string(text)]; ok {
+	if s, ok := p.table.text(text); ok {
 		return s
 	}
 	p.holdAlone()

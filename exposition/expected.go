@@ -15,18 +15,18 @@ func (p *Page) expected(line []byte) (k *known, family string, end int) {
 			return &r.known[e], r.families[e], end
 		}
 	}
-	if len(r.own) == 0 || p.table.epoch != r.epoch {
+	if len(r.own) == 0 || p.index.epoch != r.epoch {
 		return nil, "", 0
 	}
-	e, known, families := r.own[len(r.own)-1]+1, p.table.known, p.table.families // which match may see replaced
-	if int(e) == len(known) {
+	e, v := r.own[len(r.own)-1]+1, p.index // which match may see replaced
+	if int(e) >= v.lines() {
 		return nil, "", 0
 	}
-	if end = p.match(&known[e], line); end == 0 {
+	if end = p.match(&v.known[e], line); end == 0 {
 		return nil, "", 0
 	}
 	p.note(e, true)
-	return &known[e], families[e], end
+	return &v.known[e], v.families[e], end
 }
 
 // match gives how long a sample's text is, where the line begins with that and stands under the same declaration; 0 where

@@ -12,10 +12,10 @@ func (p *Page) familiar(piece []byte) (at int) {
 		return 0
 	}
 	c := p.context()
-	if p.table.epoch != r.epoch {
+	if p.index.epoch != r.epoch {
 		return 0
 	}
-	r.known, r.families, r.values = p.table.known, p.table.families, r.row[:]
+	r.known, r.families, r.values = p.index.known, p.index.families, r.row[:]
 	begin, several := p.line, false
 	for p.limits.Samples == 0 || p.samples+rowLines <= p.limits.Samples {
 		taken := p.inRow(piece[at:], c)
@@ -79,11 +79,11 @@ func (p *Page) row(row *[rowLines]entry, piece []byte, c context) (n int, last b
 	if len(r.own) == 0 {
 		return 0, false
 	}
-	e := r.own[len(r.own)-1] + 1
-	if int(e) == len(r.known) || !r.begins(piece, e) {
+	e, lines := r.own[len(r.own)-1]+1, p.index.lines()
+	if int(e) >= lines || !r.begins(piece, e) {
 		return 0, false
 	}
-	for ; n < rowLines && int(e) < len(r.known) && r.known[e].context == c; e++ {
+	for ; n < rowLines && int(e) < lines && r.known[e].context == c; e++ {
 		row[n] = e
 		n++
 	}

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -86,14 +87,14 @@ func TestMissedLineIsLookedForAgain(t *testing.T) {
 	first, second := NewPage(Text, table, sink, Limits{}, nil), NewPage(Text, table, sink, Limits{}, nil)
 	line := []byte(`x{i="1"} 1`)
 	first.hold()
+	first.holdAlone()
 	var group sync.WaitGroup
 	group.Go(func() {
 		if _, err := second.Write(append(line, '\n')); err != nil {
 			t.Error(err)
 		}
 	})
-	for begun := time.Now(); table.mu.TryRLock(); runtime.Gosched() { // nobody gets in once the second waits to have it alone
-		table.mu.RUnlock()
+	for begun := time.Now(); !inHoldAlone(); runtime.Gosched() {
 		if time.Since(begun) > 10*time.Second {
 			t.Fatal("the second page does not wait")
 		}
@@ -108,7 +109,39 @@ func TestMissedLineIsLookedForAgain(t *testing.T) {
 	}
 }
 
-// refusing is a Sink that takes nothing, and counts when it is asked while nobody else could read.
+// inHoldAlone tells whether a page waits to have its table alone.
+func inHoldAlone() bool {
+	stacks := make([]byte, 1<<20)
+	return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte(".holdAlone("))
+}
+
+// Known lines are read while another page learns, also those that it has learnt since the piece began, and after the index that
+// the piece began with was full.
+func TestKnownLinesAreReadWhileOthersLearn(t *testing.T) {
+	table, sink := NewTable(10_000), &counting{slots: map[string]Slot{}}
+	learner, reader := NewPage(Text, table, sink, Limits{}, nil), NewPage(Text, table, sink, Limits{}, nil)
+	learner.hold()
+	defer learner.letGo()
+	reader.hold()
+	defer reader.letGo()
+	for i := range 1000 {
+		line := fmt.Appendf(nil, "x{i=\"%d\"} %d", i, i)
+		if err := learner.take(line); err != nil {
+			t.Fatal(err)
+		}
+		if !learner.holding.alone {
+			t.Fatal("the learner does not have the table alone")
+		}
+		if err := reader.take(line); err != nil { // which would wait for ever if it had to
+			t.Fatal(err)
+		}
+	}
+	if sink.asked != 1000 || sink.read != 2000 || sink.wrong > 0 {
+		t.Errorf("%d lines are read in full, %d in all, %d as another line", sink.asked, sink.read, sink.wrong)
+	}
+}
+
+// refusing is a Sink that takes nothing, and counts when it is asked while nobody else could learn.
 type refusing struct {
 	table        *Table
 	asked, alone int
@@ -116,8 +149,8 @@ type refusing struct {
 
 func (r *refusing) Slot(SeriesID) Slot {
 	r.asked++
-	if r.table.mu.TryRLock() {
-		r.table.mu.RUnlock()
+	if r.table.mu.TryLock() {
+		r.table.mu.Unlock()
 	} else {
 		r.alone++
 	}
@@ -126,8 +159,8 @@ func (r *refusing) Slot(SeriesID) Slot {
 func (*refusing) Sample(Slot, float64, int64, bool) {}
 func (*refusing) Meta(string, Type, string, string) {}
 
-// A worker whose lines are refused, in each page again, keeps the others from reading for a few of them only.
-func TestRefusedLinesLetOthersRead(t *testing.T) {
+// A worker whose lines are refused, in each page again, keeps the others from learning for a few of them only.
+func TestRefusedLinesLetOthersLearn(t *testing.T) {
 	table := NewTable(1000)
 	sink := &refusing{table: table}
 	var page strings.Builder
@@ -142,8 +175,8 @@ func TestRefusedLinesLetOthersRead(t *testing.T) {
 	}
 }
 
-// A page that has learnt its lines holds the table with others again.
-func TestKnownLinesLetOthersRead(t *testing.T) {
+// A page that has learnt its lines lets others learn.
+func TestKnownLinesLetOthersLearn(t *testing.T) {
 	table, sink := NewTable(1000), newCollector()
 	p := NewPage(Text, table, sink, Limits{}, nil)
 	p.hold()

@@ -18,7 +18,7 @@ func TestIndexMatchesMap(t *testing.T) {
 	for range 20_000 {
 		k := key{firstContext + context(r.IntN(3)), strconv.Itoa(r.IntN(5000))}
 		before, had := want[k]
-		if got, ok := table.find(k.c, []byte(k.text)); ok != had || ok && got != before {
+		if got, ok := table.index.Load().find(k.c, []byte(k.text)); ok != had || ok && got != before {
 			t.Fatalf("%v is at %d, %v, want %d, %v", k, got, ok, before, had)
 		}
 		if e, ok := table.learn([]byte(k.text), k.c, 0, ""); !ok || had && e != before {
@@ -27,8 +27,8 @@ func TestIndexMatchesMap(t *testing.T) {
 			want[k] = e
 		}
 	}
-	if len(want) != len(table.known) || 2*len(want) > len(table.index.places) {
-		t.Errorf("%d lines in %d places, want %d", len(table.known), len(table.index.places), len(want))
+	if x := table.index.Load(); len(want) != x.lines() || 2*len(want) > len(x.places) {
+		t.Errorf("%d lines in %d places, want %d", x.lines(), len(x.places), len(want))
 	}
 }
 
@@ -37,10 +37,10 @@ func TestIndexComparesTexts(t *testing.T) {
 	table, of := NewTable(1<<20), map[uint32]string{}
 	for i := 1_000_000; ; i++ {
 		text := strconv.Itoa(i)
-		hash := table.index.hash(firstContext, []byte(text))
+		hash := table.index.Load().hash(firstContext, []byte(text))
 		if twin := of[hash]; twin != "" && len(twin) == len(text) {
 			e, _ := table.learn([]byte(twin), firstContext, 0, "")
-			if got, ok := table.find(firstContext, []byte(text)); ok {
+			if got, ok := table.index.Load().find(firstContext, []byte(text)); ok {
 				t.Errorf("%s is %d, which is %s", text, got, twin)
 			}
 			if other, _ := table.learn([]byte(text), firstContext, 0, ""); other == e {

@@ -62,12 +62,10 @@ type repeat struct {
 // Expect tells the page what the last page of the same worker had; nil where there is none. It is called before
 // anything is written, and sink is the page's.
 func (p *Page) Expect(last *Lines, sink Repeater) {
-	t := p.table
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	r := &p.repeat
-	r.sink, r.epoch, r.known, r.families = sink, t.epoch, t.known, t.families
-	fits := last != nil && last.table == t && last.epoch == t.epoch && int(last.top) < len(t.known)
+	p.hold()
+	r, v := &p.repeat, p.index
+	r.sink, r.epoch, r.known, r.families = sink, v.epoch, v.known, v.families
+	fits := last != nil && last.table == p.table && last.epoch == v.epoch && int(last.top) < v.lines()
 	if fits && (p.limits.Samples == 0 || last.samples <= p.limits.Samples) {
 		r.last, r.entries, r.same, r.values = last, last.entries, true, sink.Room(last.samples)
 		return

@@ -57,11 +57,11 @@ func (w *worker) Sample(slot Slot, value float64, ms int64, stamped bool) {
 
 // lineSlots are those of the page's lines, as far as its table still has them.
 func (w *worker) lineSlots() (slots []Slot) {
-	if w.lines == nil || w.lines.epoch != w.table.epoch {
+	if w.lines == nil || w.lines.epoch != w.table.index.Load().epoch {
 		return w.at
 	}
 	for _, e := range w.lines.entries {
-		if slot := w.table.known[e].slot; slot >= 0 {
+		if slot := w.table.index.Load().known[e].slot; slot >= 0 {
 			slots = append(slots, slot)
 		}
 	}

@@ -9,6 +9,7 @@ const maxLine = 1 << 20
 type Page struct {
 	format  Format
 	table   *Table
+	index   *index // of the table, while a piece is read
 	sink    Sink
 	limits  Limits
 	relabel RelabelFunc

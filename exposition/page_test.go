@@ -315,7 +315,7 @@ func TestTableIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(table.known); n > 10 || len(c.lines) != 100 {
+	if n := table.index.Load().lines(); n > 10 || len(c.lines) != 100 {
 		t.Errorf("%d entries, %d lines", n, len(c.lines))
 	}
 }

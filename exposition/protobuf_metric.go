@@ -208,13 +208,12 @@ func (p *Page) part(s *metric, part Part, bound, value float64) error {
 	}
 	p.key[0] = byte(part)
 	binary.LittleEndian.PutUint64(p.key[1:], math.Float64bits(bound))
-	e, ok := p.table.find(s.of.context, p.key)
+	e, ok := p.find(s.of.context, p.key)
 	if !ok && p.alone() {
-		e, ok = p.table.find(s.of.context, p.key)
+		e, ok = p.find(s.of.context, p.key)
 	}
 	if ok {
-		k := &p.table.known[e]
-		return p.give(k.slot, p.table.families[e], s.of, value, s.timestamp, s.stamped)
+		return p.give(p.index.known[e].slot, p.index.families[e], s.of, value, s.timestamp, s.stamped)
 	}
 	slot, family, of, err := p.learnPart(s.of, part, bound)
 	if err != nil {

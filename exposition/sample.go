@@ -40,7 +40,7 @@ func (p *Page) elsewhere(line []byte) (k *known, family string, end int) {
 	if !ok {
 		return nil, "", 0
 	}
-	return &p.table.known[e], p.table.families[e], end
+	return &p.index.known[e], p.index.families[e], end
 }
 
 // give hands a sample on.
@@ -102,14 +102,14 @@ func (p *Page) lookUp(text []byte) (Slot, string, *declared, error) {
 		e, ok = p.recall(c, text)
 	}
 	if ok {
-		return p.table.known[e].slot, p.table.families[e], p.current, nil
+		return p.index.known[e].slot, p.index.families[e], p.current, nil
 	}
 	return p.learn(text, c)
 }
 
 // recall finds a line in the table, and notes it.
 func (p *Page) recall(c context, text []byte) (entry, bool) {
-	e, ok := p.table.find(c, text)
+	e, ok := p.find(c, text)
 	if ok {
 		p.note(e, true)
 	}
@@ -132,7 +132,7 @@ func (p *Page) context() context {
 			p.key = appendString(p.key, d.start.Family)
 		}
 		var ok bool
-		if d.context, ok = p.table.contexts[string(p.key)]; !ok {
+		if d.context, ok = p.table.contextOf(p.key); !ok {
 			p.holdAlone()
 			d.context = p.table.context(p.key)
 		}

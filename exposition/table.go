@@ -1,7 +1,7 @@
 package exposition
 
 import (
-	"slices"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,21 +10,20 @@ import (
 // bytesPerEntry is how long lines and texts may be on average before a table counts as full.
 const bytesPerEntry = 256
 
-// Table knows which slot a line's text has. It is shared by all pages of an instance, and safe for concurrent use.
+// Table knows which slot a line's text has. It is shared by all pages of an instance, and safe for concurrent use: one page
+// learns while others read what is known.
 type Table struct {
-	mu       sync.RWMutex
-	max      int
-	size     int64 // bytes of all lines, declarations and texts
-	index    index
+	index atomic.Pointer[index] // what pages read by
+
+	mu    sync.Mutex // for who learns
+	max   int
+	size  int64 // bytes of all lines, declarations and texts
+	last  context
+	chunk *strings.Builder
+
+	naming   sync.RWMutex // for what follows; to change it, mu is held too
 	contexts map[string]context
 	texts    map[string]string // names, HELP and UNIT, one copy each
-	last     context           // given
-
-	// known and families are by entry. They are only ever appended to; a table that starts anew starts new ones.
-	known    []known
-	families []string // by which the sink knows the line
-	chunk    *strings.Builder
-	epoch    int // how often it started anew
 
 	common atomic.Int64 // how many lines the last page had that was not as expected, maxCommon at most
 }
@@ -63,9 +62,15 @@ func NewTable(maxEntries int) *Table {
 
 // reset forgets everything. Numbers of contexts are never given twice, so that pages under way may go on with theirs.
 func (t *Table) reset() {
-	t.index, t.contexts, t.texts = newIndex(), map[string]context{}, map[string]string{}
-	t.known, t.families, t.size, t.chunk = nil, nil, 0, new(strings.Builder)
-	t.epoch++
+	t.naming.Lock()
+	defer t.naming.Unlock()
+	t.contexts, t.texts = map[string]context{}, map[string]string{}
+	t.size, t.chunk = 0, new(strings.Builder)
+	epoch := 0
+	if old := t.index.Load(); old != nil {
+		epoch = old.epoch + 1
+	}
+	t.index.Store(newIndex(firstPlaces, maphash.MakeSeed(), epoch))
 }
 
 // admit makes room for one entry in a map of so many; false where it is too long for any table.
@@ -84,14 +89,18 @@ func (t *Table) admit(entries, length int) bool {
 // learn remembers a line; false where it is too long. text is the caller's buffer. Like all that changes the table it is for
 // a page that holds it alone.
 func (t *Table) learn(text []byte, c context, slot Slot, family string) (entry, bool) {
-	if e, ok := t.find(c, text); ok {
+	x := t.index.Load()
+	if e, ok := x.find(c, text); ok {
 		return e, true
 	}
-	if !t.admit(len(t.known), len(text)) {
+	if !t.admit(x.lines(), len(text)) {
 		return 0, false
 	}
-	t.index.add(t.index.hash(c, text), len(t.known))
-	return t.add(known{t.keep(text), slot, c}, family), true
+	if x = t.index.Load(); x.full() {
+		x = x.grown()
+		defer t.index.Store(x)
+	}
+	return x.add(x.hash(c, text), known{t.keep(text), slot, c}, family), true
 }
 
 // chunkSize is how many bytes of texts stand together.
@@ -108,12 +117,12 @@ func (t *Table) keep(text []byte) string {
 	return t.chunk.String()[begin:]
 }
 
-func (t *Table) add(k known, family string) entry {
-	if n := len(t.known); n == cap(t.known) { // append alone would copy all three times as often
-		t.known, t.families = slices.Grow(t.known, max(64, n)), slices.Grow(t.families, max(64, n))
-	}
-	t.known, t.families = append(t.known, k), append(t.families, family)
-	return entry(len(t.known) - 1)
+// contextOf gives the number of a family declaration; false where it has none yet.
+func (t *Table) contextOf(declaration []byte) (context, bool) {
+	t.naming.RLock()
+	defer t.naming.RUnlock()
+	c, ok := t.contexts[string(declaration)]
+	return c, ok
 }
 
 // context numbers a family declaration.
@@ -123,9 +132,19 @@ func (t *Table) context(declaration []byte) context {
 	}
 	t.last++
 	if t.admit(len(t.contexts), len(declaration)) {
+		t.naming.Lock()
+		defer t.naming.Unlock()
 		t.contexts[string(declaration)] = t.last
 	}
 	return t.last
+}
+
+// text gives the copy of a text that is kept; false where none is.
+func (t *Table) text(b []byte) (string, bool) {
+	t.naming.RLock()
+	defer t.naming.RUnlock()
+	s, ok := t.texts[string(b)]
+	return s, ok
 }
 
 // intern gives one copy of a text that many pages repeat.
@@ -135,6 +154,8 @@ func (t *Table) intern(b []byte) string {
 	}
 	s := string(b)
 	if t.admit(len(t.texts), len(b)) {
+		t.naming.Lock()
+		defer t.naming.Unlock()
 		t.texts[s] = s
 	}
 	return s

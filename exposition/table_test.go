@@ -16,7 +16,7 @@ func TestTableIsBoundedInBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		held := 0
-		for _, k := range table.known {
+		for _, k := range table.index.Load().known {
 			held += len(k.text)
 		}
 		for text := range table.texts {
