@@ -97,9 +97,16 @@ func (f *Fold) fold(inc *Incarnation, now time.Time) {
 	for i, slot := range inc.offset.slots {
 		f.ledger[f.target[slot]].addSum(inc.offset.at(i))
 	}
-	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
+	f.dismiss(inc)
 	f.moved(inc)
 	f.changed()
+}
+
+// dismiss forgets an incarnation. Hundreds go at once in a deploy, mostly the first of the list.
+func (f *Fold) dismiss(inc *Incarnation) {
+	if i := slices.Index(f.incarnations, inc); i >= 0 {
+		f.incarnations = slices.Delete(f.incarnations, i, i+1)
+	}
 }
 
 // contributions calls emit with what a page counted on each line that counts, buckets between neighbouring bounds.
@@ -194,7 +201,7 @@ func (f *Fold) Keeps(inc *Incarnation) bool {
 func (f *Fold) Remove(inc *Incarnation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.incarnations = slices.DeleteFunc(f.incarnations, func(o *Incarnation) bool { return o == inc })
+	f.dismiss(inc)
 	inc.present, inc.ahead = false, 0
 	f.disown(inc)
 	f.layout, f.held = false, false
