@@ -18,15 +18,15 @@ func (p *Page) expected(line []byte) (k *known, family string, end int) {
 	if len(r.own) == 0 || p.index.epoch != r.epoch {
 		return nil, "", 0
 	}
-	e, v := r.own[len(r.own)-1]+1, p.index // which match may see replaced
-	if int(e) >= v.lines() {
+	e, x := r.own[len(r.own)-1]+1, p.index
+	if int(e) >= x.lines() { // as in row
 		return nil, "", 0
 	}
-	if end = p.match(&v.known[e], line); end == 0 {
+	if end = p.match(&x.known[e], line); end == 0 {
 		return nil, "", 0
 	}
 	p.note(e, true)
-	return &v.known[e], v.families[e], end
+	return &x.known[e], x.families[e], end
 }
 
 // match gives how long a sample's text is, where the line begins with that and stands under the same declaration; 0 where

@@ -79,7 +79,7 @@ func (p *Page) row(row *[rowLines]entry, piece []byte, c context) (n int, last b
 	if len(r.own) == 0 {
 		return 0, false
 	}
-	e, lines := r.own[len(r.own)-1]+1, p.index.lines()
+	e, lines := r.own[len(r.own)-1]+1, p.index.lines() // which may be fewer: what the page itself has learnt may be in a newer index
 	if int(e) >= lines || !r.begins(piece, e) {
 		return 0, false
 	}

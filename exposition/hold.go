@@ -41,7 +41,6 @@ func (p *Page) holdAlone() bool {
 	}
 	p.table.mu.Lock()
 	p.holding.alone = true
-	p.hold()
 	return true
 }
 
@@ -62,6 +61,5 @@ func (p *Page) calmDown() {
 	}
 	if p.holding.known++; p.holding.known > calmLines {
 		p.letGo()
-		p.hold()
 	}
 }

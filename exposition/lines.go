@@ -12,8 +12,7 @@ type Lines struct {
 	table   *Table
 	epoch   int
 	entries []entry
-	top     entry // the highest
-	samples int   // that have a slot
+	samples int // that have a slot
 }
 
 // Samples is how many values a page with these lines gives.
@@ -63,9 +62,9 @@ type repeat struct {
 // anything is written, and sink is the page's.
 func (p *Page) Expect(last *Lines, sink Repeater) {
 	p.hold()
-	r, v := &p.repeat, p.index
-	r.sink, r.epoch, r.known, r.families = sink, v.epoch, v.known, v.families
-	fits := last != nil && last.table == p.table && last.epoch == v.epoch && int(last.top) < v.lines()
+	r, x := &p.repeat, p.index
+	r.sink, r.epoch, r.known, r.families = sink, x.epoch, x.known, x.families
+	fits := last != nil && last.table == p.table && last.epoch == x.epoch
 	if fits && (p.limits.Samples == 0 || last.samples <= p.limits.Samples) {
 		r.last, r.entries, r.same, r.values = last, last.entries, true, sink.Room(last.samples)
 		return
@@ -86,7 +85,7 @@ func (p *Page) Lines() *Lines {
 		return nil
 	}
 	p.table.common.Store(int64(min(len(r.own), maxCommon)))
-	return &Lines{table: p.table, epoch: r.epoch, entries: fitted(r.own), top: slices.Max(r.own), samples: r.samples}
+	return &Lines{table: p.table, epoch: r.epoch, entries: fitted(r.own), samples: r.samples}
 }
 
 // maxCommon bounds what a page is given for having a first line: one worker's page must not make those of all others large.

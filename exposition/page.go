@@ -9,7 +9,7 @@ const maxLine = 1 << 20
 type Page struct {
 	format  Format
 	table   *Table
-	index   *index // of the table, while a piece is read
+	index   *index // the table's, as it was when the piece began, or a newer one
 	sink    Sink
 	limits  Limits
 	relabel RelabelFunc

@@ -98,7 +98,7 @@ func (t *Table) learn(text []byte, c context, slot Slot, family string) (entry, 
 	}
 	if x = t.index.Load(); x.full() {
 		x = x.grown()
-		defer t.index.Store(x)
+		t.index.Store(x)
 	}
 	return x.add(x.hash(c, text), known{t.keep(text), slot, c}, family), true
 }

@@ -201,7 +201,7 @@ func (f *federator) start(t *testing.T, dir, path string, args func(web string) 
 		f.child = startChild(t, dir, nil, program, args(web)...)
 		await(t, "the federator", func() bool {
 			status, _ := get(t.Context(), f.url+path)
-			return status == http.StatusOK || !f.running()
+			return status == http.StatusOK && f.listens(web) || !f.running()
 		})
 		if f.running() {
 			return
@@ -237,6 +237,11 @@ func (f *federator) gunicorn(t *testing.T, args ...string) (c *child, url string
 	}, python, args...)
 	url = "http://" + bind
 	return c, url
+}
+
+// listens tells whether it is this federator that listens at the address.
+func (f *federator) listens(web string) bool {
+	return strings.Contains(f.log.String(), `msg="Listening on" address=`+web)
 }
 
 // merged is the merged endpoint's URL.
