@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,11 +23,11 @@ func TestEntriesAreWhole(t *testing.T) {
 				x := table.index.Load()
 				n := x.lines()
 				for ; known < n; known++ {
-					if k := &x.known[known]; k.text != fmt.Sprint(known) || k.slot != Slot(known) || x.families[known] != k.text {
+					if k := &x.known[known]; k.text != strconv.Itoa(known) || k.slot != Slot(known) || x.families[known] != k.text {
 						t.Errorf("entry %d is %v", known, k)
 					}
 				}
-				if e, ok := x.find(firstContext, fmt.Append(nil, n)); ok && (x.known[e].slot != Slot(n) || x.families[e] != fmt.Sprint(n)) {
+				if e, ok := x.find(firstContext, fmt.Append(nil, n)); ok && (x.known[e].slot != Slot(n) || x.families[e] != strconv.Itoa(n)) {
 					t.Errorf("%d is %v", n, x.known[e])
 				}
 			}
@@ -34,7 +35,7 @@ func TestEntriesAreWhole(t *testing.T) {
 	}
 	for i := range lines {
 		table.mu.Lock()
-		table.learn(fmt.Append(nil, i), firstContext, Slot(i), fmt.Sprint(i))
+		table.learn(fmt.Append(nil, i), firstContext, Slot(i), strconv.Itoa(i))
 		table.mu.Unlock()
 	}
 	group.Wait()
