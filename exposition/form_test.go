@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -92,6 +93,42 @@ func TestFormsChangeNothing(t *testing.T) {
 }
 
 // TestFormIsKept: a family whose numbers alone change has the form that it had, and its text is made once.
+// TestTextsAreMadeBeside: of a page of many families whose texts nobody has asked for, whole, in part, or not at all.
+func TestTextsAreMadeBeside(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var families []Family
+	for i := range 40 {
+		f := Family{Name: fmt.Sprintf("x%d", i), Type: Gauge}
+		for k := range 100 * r.IntN(3) {
+			f.Series = append(f.Series, Series{Labels: Labels{{"k", strconv.Itoa(k)}}, Value: float64(k)})
+		}
+		families = append(families, f)
+	}
+	enc := Negotiate("")
+	var want strings.Builder
+	if err := encodeWhole(&want, enc, families); err != nil {
+		t.Fatal(err)
+	}
+	for asked := 0; asked <= len(families); asked += 8 {
+		filled := fill(families, map[string]*Form{})
+		for i := range asked {
+			filled[i].in(enc)
+		}
+		unasked := 0
+		for i := asked; i < len(filled); i++ {
+			unasked += filled[i].Form.numbers
+		}
+		half := halfUnasked(filled)
+		if beside := half > asked && half < len(filled); beside != (unasked >= manyUnasked) {
+			t.Errorf("%d numbers of %d families not asked for: %d families are made beside the others", unasked, len(filled)-asked, half)
+		}
+		var got strings.Builder
+		if err := EncodeFilled(&got, enc, filled); err != nil || got.String() != want.String() {
+			t.Errorf("%d asked for: another page, %v", asked, err)
+		}
+	}
+}
+
 func TestFormIsKept(t *testing.T) {
 	forms, enc := map[string]*Form{}, Negotiate(someAccepts[0])
 	families := slices.DeleteFunc(randomFamilies(rand.New(rand.NewPCG(1, 1))), func(f Family) bool { return len(f.Series) == 0 })

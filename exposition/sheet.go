@@ -3,6 +3,7 @@ package exposition
 import (
 	"io"
 	"slices"
+	"sync"
 )
 
 // Filled is a form with its numbers: a family of one page. It must be immutable during its lifetime.
@@ -114,12 +115,46 @@ const numberSize = 12
 
 // findTexts finds the families' texts, which are made where nobody asked before, and gives how many bytes the page has, about.
 func (e *encoder) findTexts(families []Filled, enc Encoding) (size int) {
-	e.texts = e.texts[:0]
-	for i := range families {
-		w := families[i].in(enc)
-		e.texts, size = append(e.texts, w), size+len(w.text)+numberSize*len(w.ends)
+	e.texts = slices.Grow(e.texts[:0], len(families))[:len(families)]
+	find := func(from, to int) {
+		for i := from; i < to; i++ {
+			e.texts[i] = families[i].in(enc)
+		}
+	}
+	if half := halfUnasked(families); half == 0 {
+		find(0, len(families))
+	} else {
+		var group sync.WaitGroup
+		group.Go(func() { find(0, half) })
+		find(half, len(families))
+		group.Wait()
+	}
+	for _, w := range e.texts {
+		size += len(w.text) + numberSize*len(w.ends)
 	}
 	return size
+}
+
+// manyUnasked is how many numbers of forms without a text make it worth to wake another core.
+const manyUnasked = 2 << 10
+
+// halfUnasked gives how many families are to have their texts made beside the others: 0 where little is to be made.
+func halfUnasked(families []Filled) (half int) {
+	all := 0
+	for i := range families {
+		if families[i].texts.Load() == nil {
+			all += families[i].Form.numbers
+		}
+	}
+	if all < manyUnasked {
+		return 0
+	}
+	for n := 0; 2*n < all; half++ {
+		if families[half].texts.Load() == nil {
+			n += families[half].Form.numbers
+		}
+	}
+	return half
 }
 
 // fill writes a form with its numbers.

@@ -31,6 +31,9 @@ func (f *Fold) Render(now time.Time) []exposition.Filled {
 // manyLines is from how many on adding up takes longer than to wake another core.
 const manyLines = 16 << 10
 
+// manyNames is the same, for putting together the names of new lines.
+const manyNames = 2 << 10
+
 // RenderAndSay is Render and Say. Neither changes what the other reads: where there are many lines, both are done at once.
 // It calls ready when all is said, which may be before the page is made: the fold is locked then.
 func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []exposition.Filled {
@@ -38,19 +41,21 @@ func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []expositio
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settle(now)
-	if f.unsaidLines(said) < manyLines {
+	say := func() {
 		f.say(said)
 		ready()
-		return f.addUp(now)
 	}
 	var group sync.WaitGroup
-	group.Go(func() {
-		f.say(said)
-		ready()
-	})
-	page := f.addUp(now)
-	group.Wait()
-	return page
+	defer group.Wait()
+	if f.unsaidLines(said) < manyLines {
+		say()
+	} else {
+		group.Go(say)
+	}
+	if len(f.unsavedLines) >= manyNames {
+		group.Go(func() { f.tailBytes() }) // which the page's head has
+	}
+	return f.addUp(now)
 }
 
 // unsaidLines is how many lines are to be said yet.

@@ -38,18 +38,40 @@ const (
 // appendEntries writes what the slots mean now, each once.
 func (f *Fold) appendEntries(dst []byte, slots []Slot) []byte {
 	var before *line
-	done := make(map[Slot]bool, len(slots))
-	for _, slot := range slots {
-		if done[slot] {
-			continue
-		}
-		done[slot] = true
+	dst = slices.Grow(dst, entrySize*len(slots))
+	for _, slot := range once(slots) {
 		l := &f.lines[slot]
 		dst = appendUint(appendUint(appendUint(dst, int(slot)), l.life), l.life-l.first)
 		dst = f.appendEntry(dst, l, before)
 		before = l
 	}
 	return dst
+}
+
+// entrySize is how many bytes most entries have at most.
+const entrySize = 48
+
+// once gives each slot once, in the order in which they come first.
+func once(slots []Slot) []Slot {
+	if ascending(slots) { // as new lines are, mostly
+		return slots
+	}
+	done, unique := make(map[Slot]bool, len(slots)), make([]Slot, 0, len(slots))
+	for _, slot := range slots {
+		if !done[slot] {
+			done[slot], unique = true, append(unique, slot)
+		}
+	}
+	return unique
+}
+
+func ascending(slots []Slot) bool {
+	for i := 1; i < len(slots); i++ {
+		if slots[i] <= slots[i-1] {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *Fold) appendEntry(dst []byte, l, before *line) []byte {

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/fedscrape/fedscrape/exposition"
@@ -32,5 +33,23 @@ func TestEntriesThatCannotBe(t *testing.T) {
 	}
 	if err := made(func(l *line) { l.bound = math.NaN() }, 0); err == nil {
 		t.Error("a bound that is no number is taken")
+	}
+}
+
+// TestOnce: each slot once, in the order in which they come first; the very list where nothing is to be left out.
+func TestOnce(t *testing.T) {
+	f := func(slots, want []Slot) {
+		t.Helper()
+		if got := once(slots); !slices.Equal(got, want) {
+			t.Errorf("of %v %v, want %v", slots, got, want)
+		}
+	}
+	f(nil, nil)
+	f([]Slot{3}, []Slot{3})
+	f([]Slot{3, 4, 9}, []Slot{3, 4, 9})
+	f([]Slot{3, 4, 4, 9}, []Slot{3, 4, 9})
+	f([]Slot{5, 2, 5, 2, 7}, []Slot{5, 2, 7})
+	if slots := []Slot{1, 2, 3}; testing.AllocsPerRun(10, func() { once(slots) }) > 0 {
+		t.Error("an ascending list is copied")
 	}
 }
