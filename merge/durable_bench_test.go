@@ -112,5 +112,8 @@ func TestRenderAndSay(t *testing.T) {
 		if got, want := bytes.Join(said.Take(nil), nil), appendSaid(two, nil); !bytes.Equal(got, want) {
 			t.Errorf("round %d: %d bytes are said, want %d", round, len(got), len(want))
 		}
+		if got, want := one.AppendHead(nil), two.AppendHead(nil); !bytes.Equal(got, want) {
+			t.Errorf("round %d: the head has %d bytes, want %d", round, len(got), len(want))
+		}
 	}
 }
