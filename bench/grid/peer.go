@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,6 +93,15 @@ func (p *peer) await(ctx context.Context, f *fleet) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// swept tells whether the product has made a round that nobody asked for, as it does within a second of its start.
+func (p *peer) swept(ctx context.Context) (bool, error) {
+	if p.base == "" {
+		return false, nil
+	}
+	text, err := fetch(ctx, p.base+"/metrics")
+	return !bytes.Contains(text, []byte(`fedscrape_rounds_total{job="webapp",trigger="sweep"} 0`)), err
 }
 
 func (p *peer) workers(ctx context.Context) (map[string]bool, error) {
