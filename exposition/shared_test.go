@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Whoever finds a line, by its text or by its number, finds it whole.
@@ -52,13 +53,48 @@ func TestExpectedPageTakesNoLock(t *testing.T) {
 		}
 		w.table.mu.Lock()
 		w.table.naming.Lock()
-		for _, piece := range []int{1, 7, 1000, len(body)} {
-			if _, err := w.page(format, body, func(int) int { return piece }); err != nil || w.diverged {
-				t.Errorf("in pieces of %d: diverged %v, %v", piece, w.diverged, err)
+		inTime(t, "a page whose lines are expected", func() {
+			for _, piece := range []int{1, 7, 1000, len(body)} {
+				if _, err := w.page(format, body, func(int) int { return piece }); err != nil || w.diverged {
+					t.Errorf("in pieces of %d: diverged %v, %v", piece, w.diverged, err)
+				}
 			}
-		}
+		})
 		w.table.naming.Unlock()
 		w.table.mu.Unlock()
+	}
+}
+
+// inTime has something done that would wait for ever if it had to.
+func inTime(t *testing.T, what string, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { // its end is awaited, or the test fails
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s waits for a lock", what)
+	}
+}
+
+// Lines that a page had before its table started anew are not expected: their numbers are others' by now.
+func TestLinesOfAnOldTableAreNotExpected(t *testing.T) {
+	w, body := newWorker(newCollector(), NewTable(1000)), numbered(Text, 300, "")
+	for i := range 3 {
+		if i == 2 {
+			w.table.mu.Lock()
+			w.table.reset()
+			w.table.mu.Unlock()
+		}
+		if _, err := w.page(Text, body, func(n int) int { return n }); err != nil || w.diverged != (i != 1) {
+			t.Fatalf("page %d: diverged %v, %v", i, w.diverged, err)
+		}
+	}
+	if len(w.at) != 300 {
+		t.Errorf("%d samples", len(w.at))
 	}
 }
 

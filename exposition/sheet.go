@@ -116,18 +116,10 @@ const numberSize = 12
 // findTexts finds the families' texts, which are made where nobody asked before, and gives how many bytes the page has, about.
 func (e *encoder) findTexts(families []Filled, enc Encoding) (size int) {
 	e.texts = slices.Grow(e.texts[:0], len(families))[:len(families)]
-	find := func(from, to int) {
-		for i := from; i < to; i++ {
-			e.texts[i] = families[i].in(enc)
-		}
-	}
-	if half := halfUnasked(families); half == 0 {
-		find(0, len(families))
+	if half := halfUnasked(families); half > 0 {
+		e.findHalves(families, half, enc)
 	} else {
-		var group sync.WaitGroup
-		group.Go(func() { find(0, half) })
-		find(half, len(families))
-		group.Wait()
+		e.findSome(families, enc, 0)
 	}
 	for _, w := range e.texts {
 		size += len(w.text) + numberSize*len(w.ends)
@@ -135,26 +127,45 @@ func (e *encoder) findTexts(families []Filled, enc Encoding) (size int) {
 	return size
 }
 
+func (e *encoder) findHalves(families []Filled, half int, enc Encoding) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { e.findSome(families[:half], enc, 0) })
+	e.findSome(families[half:], enc, half)
+}
+
+// findSome finds the texts of some families, the first of which is at that place among all.
+func (e *encoder) findSome(families []Filled, enc Encoding, place int) {
+	for i := range families {
+		e.texts[place+i] = families[i].in(enc)
+	}
+}
+
 // manyUnasked is how many numbers of forms without a text make it worth to wake another core.
 const manyUnasked = 2 << 10
 
-// halfUnasked gives how many families are to have their texts made beside the others: 0 where little is to be made.
+// halfUnasked gives how many families are to have their texts made beside the others: 0 where little is to be made. It looks at first pages,
+// not at those of another encoding, and others may make the same texts meanwhile.
 func halfUnasked(families []Filled) (half int) {
 	all := 0
 	for i := range families {
-		if families[i].texts.Load() == nil {
-			all += families[i].Form.numbers
-		}
+		all += families[i].unasked()
 	}
 	if all < manyUnasked {
 		return 0
 	}
-	for n := 0; 2*n < all; half++ {
-		if families[half].texts.Load() == nil {
-			n += families[half].Form.numbers
-		}
+	for n := 0; 2*n < all && half < len(families); half++ {
+		n += families[half].unasked()
 	}
 	return half
+}
+
+// unasked is how many numbers the form has, where it has no text in any encoding.
+func (f *Form) unasked() int {
+	if f.texts.Load() != nil {
+		return 0
+	}
+	return f.numbers
 }
 
 // fill writes a form with its numbers.

@@ -3,6 +3,7 @@ package merge
 import (
 	"bytes"
 	"maps"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -101,7 +102,14 @@ func TestRenderAndSay(t *testing.T) {
 				page(f, f.Incarnations()[i], now, lines...)
 			}
 		}
-		filled := one.RenderAndSay(now, &said, func() {})
+		ready := false
+		filled := one.RenderAndSay(now, &said, func() {
+			runtime.Gosched()
+			ready = true
+		})
+		if !ready {
+			t.Errorf("round %d: the page is there before all is said", round)
+		}
 		got := map[string]float64{}
 		for _, f := range filled {
 			maps.Copy(got, flatten([]exposition.Family{f.Family()}))

@@ -52,8 +52,8 @@ func (f *Fold) RenderAndSay(now time.Time, said *Said, ready func()) []expositio
 	} else {
 		group.Go(say)
 	}
-	if len(f.unsavedLines) >= manyNames {
-		group.Go(func() { f.tailBytes() }) // which the page's head has
+	if f.tail == nil && len(f.unsavedLines) >= manyNames {
+		group.Go(func() { f.tailBytes() }) // for the page's head, or the next Save
 	}
 	return f.addUp(now)
 }

@@ -38,8 +38,9 @@ const (
 // appendEntries writes what the slots mean now, each once.
 func (f *Fold) appendEntries(dst []byte, slots []Slot) []byte {
 	var before *line
+	slots = once(slots)
 	dst = slices.Grow(dst, entrySize*len(slots))
-	for _, slot := range once(slots) {
+	for _, slot := range slots {
 		l := &f.lines[slot]
 		dst = appendUint(appendUint(appendUint(dst, int(slot)), l.life), l.life-l.first)
 		dst = f.appendEntry(dst, l, before)
@@ -48,7 +49,7 @@ func (f *Fold) appendEntries(dst []byte, slots []Slot) []byte {
 	return dst
 }
 
-// entrySize is how many bytes most entries have at most.
+// entrySize is about how many bytes an entry has: more with long labels, fewer of a histogram.
 const entrySize = 48
 
 // once gives each slot once, in the order in which they come first.
