@@ -12,7 +12,7 @@ import (
 // The places are one array without a pointer: to find a line that is not where it is expected takes a step there and the line's
 // text, and nothing for the garbage collector to look at.
 type index struct {
-	seed     maphash.Seed // workers cannot know which texts fall together
+	seed     maphash.Seed // the table's: workers cannot know which texts fall together
 	places   []place      // a power of two, of which half are free
 	known    []known      // has room for half as many
 	families []string     // by which the sink knows the line

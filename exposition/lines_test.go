@@ -57,11 +57,12 @@ func (w *worker) Sample(slot Slot, value float64, ms int64, stamped bool) {
 
 // lineSlots are those of the page's lines, as far as its table still has them.
 func (w *worker) lineSlots() (slots []Slot) {
-	if w.lines == nil || w.lines.epoch != w.table.index.Load().epoch {
+	x := w.table.index.Load()
+	if w.lines == nil || w.lines.epoch != x.epoch {
 		return w.at
 	}
 	for _, e := range w.lines.entries {
-		if slot := w.table.index.Load().known[e].slot; slot >= 0 {
+		if slot := x.known[e].slot; slot >= 0 {
 			slots = append(slots, slot)
 		}
 	}
@@ -80,10 +81,15 @@ type told struct {
 
 // page reads one more page, in pieces.
 func (w *worker) page(format Format, body []byte, cut func(int) int) (told, error) {
+	return w.pageTo(w, format, body, cut)
+}
+
+// pageTo is page with a sink that is the worker but for its slots.
+func (w *worker) pageTo(sink Repeater, format Format, body []byte, cut func(int) int) (told, error) {
 	w.at, w.values, w.stamps, w.collector.metas, w.diverged = nil, nil, map[Slot]int64{}, nil, false
 	w.exemplars = nil
-	p := NewPage(format, w.table, w, Limits{}, nil)
-	p.Expect(w.lines, w)
+	p := NewPage(format, w.table, sink, Limits{}, nil)
+	p.Expect(w.lines, sink)
 	for len(body) > 0 {
 		n := min(max(1, cut(len(body))), len(body))
 		if _, err := p.Write(slices.Clone(body[:n])); err != nil {

@@ -184,40 +184,6 @@ func (s *sharing) Slot(id SeriesID) Slot {
 	return slot
 }
 
-// read reads a page; in pieces where r is given, as the last one where that is expected.
-func (s *sharing) read(format Format, body []byte, r *rand.Rand) (told, error) {
-	w, table := s.worker, s.table
-	w.at, w.values, w.stamps, w.collector.metas, w.diverged, w.exemplars = nil, nil, map[Slot]int64{}, nil, false, nil
-	if r == nil {
-		table = NewTable(1 << 20)
-	}
-	p := NewPage(format, table, s, Limits{}, nil)
-	if r != nil {
-		p.Expect(w.lines, s)
-	}
-	for len(body) > 0 {
-		n := len(body)
-		if r != nil {
-			n = min(n, 1+r.IntN(2000))
-			runtime.Gosched()
-		}
-		if _, err := p.Write(slices.Clone(body[:n])); err != nil {
-			return told{}, err
-		}
-		body = body[n:]
-	}
-	if err := p.Close(true); err != nil {
-		return told{}, err
-	}
-	if r != nil {
-		if !w.diverged {
-			w.at, w.collector.metas = w.slots, w.metas
-		}
-		w.lines, w.slots, w.metas = p.Lines(), w.at, w.collector.metas
-	}
-	return told{w.at, bitsOf(w.values), w.stamps, w.collector.metas, w.exemplars}, nil
-}
-
 // Pages of several workers share a table that starts anew again and again: each says what it says when read alone.
 func TestPagesShareASmallTable(t *testing.T) {
 	for round := range 60 {
@@ -230,15 +196,18 @@ func TestPagesShareASmallTable(t *testing.T) {
 			group.Go(func() {
 				r := rand.New(rand.NewPCG(uint64(round), uint64(g)))
 				one := &sharing{newWorker(newCollector(), table), mu, common}
-				plain := &sharing{newWorker(newCollector(), nil), mu, common}
 				lines := base
 				for i := range 8 {
 					if r.IntN(4) == 0 {
 						lines = mutate(r, format, lines)
 					}
 					body := pageOf(format, lines)
-					got, err := one.read(format, body, r)
-					want, wantErr := plain.read(format, body, nil)
+					got, err := one.pageTo(one, format, body, func(int) int {
+						runtime.Gosched()
+						return 1 + r.IntN(2000)
+					})
+					alone := &sharing{newWorker(newCollector(), NewTable(1<<20)), mu, common}
+					want, wantErr := alone.pageTo(alone, format, body, func(n int) int { return n })
 					if diff := got.differs(want); fmt.Sprint(err) != fmt.Sprint(wantErr) || err == nil && diff != "" {
 						t.Errorf("round %d, page %d: %s, %v; alone %v", round, i, diff, err, wantErr)
 						return

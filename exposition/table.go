@@ -66,11 +66,11 @@ func (t *Table) reset() {
 	defer t.naming.Unlock()
 	t.contexts, t.texts = map[string]context{}, map[string]string{}
 	t.size, t.chunk = 0, new(strings.Builder)
-	epoch := 0
+	seed, epoch := maphash.MakeSeed(), 0
 	if old := t.index.Load(); old != nil {
-		epoch = old.epoch + 1
+		seed, epoch = old.seed, old.epoch+1
 	}
-	t.index.Store(newIndex(firstPlaces, maphash.MakeSeed(), epoch))
+	t.index.Store(newIndex(firstPlaces, seed, epoch))
 }
 
 // admit makes room for one entry in a map of so many; false where it is too long for any table.
@@ -90,7 +90,8 @@ func (t *Table) admit(entries, length int) bool {
 // a page that holds it alone.
 func (t *Table) learn(text []byte, c context, slot Slot, family string) (entry, bool) {
 	x := t.index.Load()
-	if e, ok := x.find(c, text); ok {
+	hash := x.hash(c, text)
+	if e, ok := x.findHashed(c, text, hash); ok {
 		return e, true
 	}
 	if !t.admit(x.lines(), len(text)) {
@@ -100,7 +101,7 @@ func (t *Table) learn(text []byte, c context, slot Slot, family string) (entry, 
 		x = x.grown()
 		t.index.Store(x)
 	}
-	return x.add(x.hash(c, text), known{t.keep(text), slot, c}, family), true
+	return x.add(hash, known{t.keep(text), slot, c}, family), true
 }
 
 // chunkSize is how many bytes of texts stand together.

@@ -128,8 +128,8 @@ federate_configs:
     static_configs:
 `+groups.String())
 	f := &federator{}
-	f.start(t, dir, "/sd/instances", func(web string) []string {
-		return []string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path="}
+	f.start(t, dir, "/sd/instances", func(port string) []string {
+		return []string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=127.0.0.1:" + port, "--ledger.path="}
 	})
 	return f.url
 }

@@ -64,24 +64,21 @@ func counting(t *testing.T, agent string) (address string, answered *atomic.Int6
 
 func startHost(t *testing.T, number int, agent string) *host {
 	t.Helper()
-	ip, port := fmt.Sprintf("127.0.0.%d", number+1), strconv.Itoa(realbin.FreePort(t))
 	proxy, answered := counting(t, agent)
-	dir := t.TempDir()
+	dir, ledger := t.TempDir(), t.TempDir()
 	writeFile(t, filepath.Join(dir, "fedscrape.yml"), example(t, "fedscrape.yml", proxy))
-	f := &federator{url: "http://" + net.JoinHostPort(ip, port), registry: agent}
-	args := []string{"serve", "--config.file=fedscrape.yml", "--ledger.path=" + t.TempDir()}
-	switch number {
-	case 1: // behind a path, as behind a reverse proxy
-		f.url += "/fed"
-		args = append(args, "--web.external-url="+f.url)
-	case 2: // on all addresses, as by default
-		ip = ""
-	}
-	args = append(args, "--web.listen-address="+net.JoinHostPort(ip, port))
-	f.child = startChild(t, dir, nil, program, args...)
-	await(t, "the federator", func() bool {
-		status, _ := get(t.Context(), f.url+"/-/ready")
-		return status == http.StatusOK
+	f := &federator{registry: agent}
+	f.start(t, dir, "/-/ready", func(port string) []string {
+		args, ip := []string{"serve", "--config.file=fedscrape.yml", "--ledger.path=" + ledger}, fmt.Sprintf("127.0.0.%d", number+1)
+		f.url = "http://" + net.JoinHostPort(ip, port)
+		switch number {
+		case 1: // behind a path, as behind a reverse proxy
+			f.url += "/fed"
+			args = append(args, "--web.external-url="+f.url)
+		case 2: // on all addresses, as by default
+			ip = ""
+		}
+		return append(args, "--web.listen-address="+net.JoinHostPort(ip, port))
 	})
 	return &host{f, number, agent, answered}
 }

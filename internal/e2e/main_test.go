@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -168,8 +169,8 @@ func serve(t *testing.T, consul string, more string, args ...string) *federator 
 	t.Helper()
 	f := &federator{registry: consul}
 	dir, ledger := t.TempDir(), t.TempDir()
-	f.start(t, dir, "/-/ready", func(web string) []string {
-		all := append([]string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=" + web, "--ledger.path=" + ledger}, args...)
+	f.start(t, dir, "/-/ready", func(port string) []string {
+		all := append([]string{"serve", "--config.file=fedscrape.yml", "--web.listen-address=127.0.0.1:" + port, "--ledger.path=" + ledger}, args...)
 		if consul == "" {
 			f.registry = freeAddress(t)
 			all = append(all, "--registry.listen-address="+f.registry)
@@ -191,17 +192,17 @@ func freeAddress(t *testing.T) string {
 	return fmt.Sprintf("127.0.0.1:%d", realbin.FreePort(t))
 }
 
-// start runs the program with the arguments for a web address until it answers well at the path. A port is free when it is
-// chosen: where another process was faster to listen on it, others are chosen.
-func (f *federator) start(t *testing.T, dir, path string, args func(web string) []string) {
+// start runs the program with the arguments for a web port until it answers well at the path; args may change the URL. A port is
+// free when it is chosen: where another process was faster to listen on it, others are chosen.
+func (f *federator) start(t *testing.T, dir, path string, args func(port string) []string) {
 	t.Helper()
 	for range 3 {
-		web := freeAddress(t)
-		f.url = "http://" + web
-		f.child = startChild(t, dir, nil, program, args(web)...)
+		port := strconv.Itoa(realbin.FreePort(t))
+		f.url = "http://127.0.0.1:" + port
+		f.child = startChild(t, dir, nil, program, args(port)...)
 		await(t, "the federator", func() bool {
 			status, _ := get(t.Context(), f.url+path)
-			return status == http.StatusOK && f.listens(web) || !f.running()
+			return status == http.StatusOK && f.listens() || !f.running()
 		})
 		if f.running() {
 			return
@@ -239,10 +240,8 @@ func (f *federator) gunicorn(t *testing.T, args ...string) (c *child, url string
 	return c, url
 }
 
-// listens tells whether it is this federator that listens at the address.
-func (f *federator) listens(web string) bool {
-	return strings.Contains(f.log.String(), `msg="Listening on" address=`+web)
-}
+// listens tells whether it is this federator that listens, and nobody else.
+func (f *federator) listens() bool { return strings.Contains(f.log.String(), `msg="Listening on"`) }
 
 // merged is the merged endpoint's URL.
 func (f *federator) merged() string { return f.url + "/merged?job=webapp&instance=web1:8000" }
