@@ -55,7 +55,7 @@ func (p *Page) note(e entry, ok bool) {
 		return
 	}
 	if r.own == nil {
-		r.own = make([]entry, 0, p.table.common.Load())
+		p.guess()
 	}
 	r.own = append(r.own, e)
 	ahead := r.entries[min(r.next, len(r.entries)):]

@@ -39,9 +39,13 @@ func newIndex(places int, seed maphash.Seed, epoch int) *index {
 	}
 }
 
-// grown gives one of the same with twice the room.
-func (x *index) grown() *index {
-	g := newIndex(2*len(x.places), x.seed, x.epoch)
+// grown gives one of the same with twice the room, or with room for as many lines.
+func (x *index) grown(lines int) *index {
+	places := 2 * len(x.places)
+	for places < 2*lines {
+		places *= 2
+	}
+	g := newIndex(places, x.seed, x.epoch)
 	copy(g.known, x.known)
 	copy(g.families, x.families)
 	for i := range x.places {

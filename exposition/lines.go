@@ -25,6 +25,8 @@ type Repeater interface {
 	Room(n int) []float64
 	// Repeat takes the first n of them: all that the page has, or what it has before Diverge.
 	Repeat(n int)
+	// Foresee says that the page will have n samples or so, after some that were not repeated.
+	Foresee(n int)
 	// Stamp is the timestamp, in milliseconds, of the sample with this slot that is repeated now.
 	Stamp(slot Slot, timestamp int64)
 	// Diverge says that what comes is not what the last page has, and which slots the samples so far have. Meta and Sample

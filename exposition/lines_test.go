@@ -23,6 +23,8 @@ type worker struct {
 	stamps map[Slot]int64
 
 	diverged bool
+	length   int64 // that the next page tells
+	foreseen []int
 }
 
 func newWorker(c *collector, table *Table) *worker { return &worker{collector: c, table: table} }
@@ -31,6 +33,8 @@ func (w *worker) Room(n int) []float64 {
 	w.values = slices.Grow(w.values, n)
 	return w.values[:n]
 }
+
+func (w *worker) Foresee(n int) { w.foreseen = append(w.foreseen, n) }
 
 func (w *worker) Repeat(n int) { w.values = w.values[:n] }
 
@@ -90,6 +94,7 @@ func (w *worker) pageTo(sink Repeater, format Format, body []byte, cut func(int)
 	w.exemplars = nil
 	p := NewPage(format, w.table, sink, Limits{}, nil)
 	p.Expect(w.lines, sink)
+	p.Foresee(w.length)
 	for len(body) > 0 {
 		n := min(max(1, cut(len(body))), len(body))
 		if _, err := p.Write(slices.Clone(body[:n])); err != nil {
@@ -264,6 +269,7 @@ func checkSequence(t *testing.T, seed uint64, format Format, lines []string, pag
 		if r.IntN(2) == 0 {
 			cut = func(int) int { return 1 + r.IntN(60) }
 		}
+		w.length = []int64{0, 1, int64(len(body)), 1 << 40}[r.IntN(4)]
 		got, err := w.page(format, body, cut)
 		want, wantErr := plain(c, format, body)
 		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
@@ -418,6 +424,7 @@ func (r *repeater) Room(n int) []float64 {
 func (*repeater) Repeat(int)        {}
 func (*repeater) Stamp(Slot, int64) {}
 func (*repeater) Diverge([]Slot)    {}
+func (*repeater) Foresee(int)       {}
 
 // TestRoomOfAnotherPage: a worker's first page has room for as many lines as the last one had, and keeps no more than it needs.
 func TestRoomOfAnotherPage(t *testing.T) {

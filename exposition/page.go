@@ -15,6 +15,7 @@ type Page struct {
 	relabel RelabelFunc
 
 	holding   holding
+	foresight foresight
 	repeat    repeat
 	messages  messages
 	exemplars ExemplarSink // nil: nobody wants them
@@ -50,6 +51,7 @@ func (p *Page) Write(piece []byte) (int, error) {
 		return p.writeMessages(piece)
 	}
 	n := len(piece)
+	p.foresee(n)
 	p.hold()
 	defer p.letGo()
 	for len(piece) > 0 {

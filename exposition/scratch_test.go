@@ -17,6 +17,7 @@ func (constant) Room(n int) []float64              { return make([]float64, n) }
 func (constant) Repeat(int)                        {}
 func (constant) Stamp(Slot, int64)                 {}
 func (constant) Diverge([]Slot)                    {}
+func (constant) Foresee(int)                       {}
 
 // Names and values that are known cost a new line no copy, of buckets neither.
 func TestLearningAllocatesLittle(t *testing.T) {

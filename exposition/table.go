@@ -25,7 +25,8 @@ type Table struct {
 	contexts map[string]context
 	texts    map[string]string // names, HELP and UNIT, one copy each
 
-	common atomic.Int64 // how many lines the last page had that was not as expected, maxCommon at most
+	common   atomic.Int64 // how many lines the last page had that was not as expected, maxCommon at most
+	foreseen atomic.Int64 // how many the last one will have of which that was foreseen, maxCommon at most
 }
 
 // entry numbers the lines that a table knows.
@@ -98,7 +99,7 @@ func (t *Table) learn(text []byte, c context, slot Slot, family string) (entry, 
 		return 0, false
 	}
 	if x = t.index.Load(); x.full() {
-		x = x.grown()
+		x = x.grown(int(t.foreseen.Load()))
 		t.index.Store(x)
 	}
 	return x.add(hash, known{t.keep(text), slot, c}, family), true

@@ -41,7 +41,7 @@ func (p *pagesOf) Fetch(_ context.Context, url string, _ time.Duration, handle f
 		return syscall.ECONNREFUSED
 	}
 	body := p.pages[w][p.round%len(p.pages[w])]
-	return handle(&scraper.Response{ContentType: "text/plain; version=0.0.4", LengthTold: true, Body: strings.NewReader(body)})
+	return handle(&scraper.Response{ContentType: "text/plain; version=0.0.4", LengthTold: true, Length: int64(len(body)), Body: strings.NewReader(body)})
 }
 
 // newPages makes pages of some workers: their values grow from round to round, and each has its own order of children.

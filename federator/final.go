@@ -152,7 +152,7 @@ func (in *Instance) final(final *Final) error {
 	in.mu.Unlock()
 	defer in.handedOver(m)
 	body := &io.LimitedReader{R: final.Body, N: in.bodyLimit(g.job) + 1}
-	if err := g.read(final.ContentType, true, body); err != nil {
+	if err := g.read(&scraper.Response{ContentType: final.ContentType, LengthTold: true, Body: body}); err != nil {
 		return finalError(err)
 	}
 	if body.N <= 0 {

@@ -28,11 +28,12 @@ type ingest struct {
 // response reads an answer while it arrives. Nothing counts before commit.
 func (g *ingest) response(r *scraper.Response) error {
 	g.workerID, g.start = r.WorkerID, r.StartTime
-	return g.read(r.ContentType, r.LengthTold, r.Body)
+	return g.read(r)
 }
 
-func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error {
-	format, known := exposition.FormatOf(contentType)
+func (g *ingest) read(r *scraper.Response) error {
+	body := r.Body
+	format, known := exposition.FormatOf(r.ContentType)
 	if !known {
 		whole, err := io.ReadAll(body)
 		g.bytes = int64(len(whole))
@@ -42,13 +43,14 @@ func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error
 		format, body = exposition.SniffFormat(whole), bytes.NewReader(whole)
 		g.bytes = 0
 	}
-	g.whole = lengthTold || format == exposition.OpenMetrics
+	g.whole = r.LengthTold || format == exposition.OpenMetrics
 	page := exposition.NewPage(format, g.table, g.stage, g.job.Limits, g.job.relabelFunc())
 	page.Expect(g.stage.Expected(), g.stage)
-	n, err := copyPage(page, body)
+	page.Foresee(r.Length)
+	n, err := copyPage(page, body, piecesFor(r.Length))
 	g.bytes += n
 	if err == nil {
-		err = page.Close(lengthTold)
+		err = page.Close(r.LengthTold)
 	}
 	g.samples = page.Samples()
 	g.stage.Read(page.Lines())
@@ -57,11 +59,11 @@ func (g *ingest) read(contentType string, lengthTold bool, body io.Reader) error
 
 // copyPage reads a body into a page, piece by piece. What was read counts, also of a page that is refused: io.Copy tells
 // what the page took.
-func copyPage(page *exposition.Page, body io.Reader) (total int64, err error) {
+func copyPage(page *exposition.Page, body io.Reader, pieces *pieceStack) (total int64, err error) {
 	piece := pieces.get()
 	defer pieces.put(piece)
 	for {
-		n, err := body.Read(piece[:])
+		n, err := body.Read(piece)
 		total += int64(n)
 		if _, failed := page.Write(piece[:n]); failed != nil {
 			return total, failed

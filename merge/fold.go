@@ -97,9 +97,10 @@ type Fold struct {
 	found   []Conflict // what Conflicts gave
 	foundAt uint64     // in which shape
 
-	spare  [][]float64 // buffers of stages that have ended
-	common int         // how many lines the last page had that was new, maxCommon at most
-	turns  uint64      // how many pages were taken
+	spare   [][]float64 // buffers of stages that have ended
+	derived derived     // of the last order
+	common  int         // how many lines the last page had that was new, maxCommon at most
+	turns   uint64      // how many pages were taken
 
 	saying uint64 // changes with what incarnations say, but for one by its own page: what was said ahead does not hold
 }
@@ -178,6 +179,15 @@ func (f *Fold) growLines(n int) {
 	f.lines, f.isBucket, f.ledger = slices.Grow(f.lines, n), slices.Grow(f.isBucket, n), slices.Grow(f.ledger, n)
 	f.shown, f.known, f.folded = slices.Grow(f.shown, n), slices.Grow(f.known, n), slices.Grow(f.folded, n)
 	f.mark, f.previous, f.previousMark = slices.Grow(f.mark, n), slices.Grow(f.previous, n), slices.Grow(f.previousMark, n)
+}
+
+// reserve makes room for the lines of a page that will have n, maxCommon at most: those of others are mostly the same.
+func (f *Fold) reserve(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n = min(n, maxCommon); n > cap(f.lines) {
+		f.growLines(n - len(f.lines))
+	}
 }
 
 // setLine makes the slot a line of the series.

@@ -176,6 +176,18 @@ func (st *Stage) Room(n int) []float64 {
 // Repeat implements exposition.Repeater.
 func (st *Stage) Repeat(n int) { st.values = st.values[:n] }
 
+// Foresee implements exposition.Repeater.
+func (st *Stage) Foresee(n int) {
+	if st.slots == nil {
+		st.makeRoom()
+	} else {
+		st.inc.fold.reserve(n)
+	}
+	if more := n - len(st.slots); more > 0 {
+		st.slots, st.values = slices.Grow(st.slots, more), slices.Grow(st.values, more)
+	}
+}
+
 // Stamp implements exposition.Repeater.
 func (st *Stage) Stamp(slot Slot, timestamp int64) {
 	if st.stamps == nil {

@@ -21,6 +21,8 @@ type body struct {
 
 	wire wire
 	sent limited
+
+	length int64 // as told; 0: not known
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -55,6 +57,7 @@ func (c *Client) newBody(ctx context.Context, limit deadline, a *answer) (*body,
 	b.r = &b.sent
 	switch encoding := strings.ToLower(strings.TrimSpace(a.encoding)); encoding {
 	case "", "identity":
+		b.length = max(a.length, 0)
 		return b, nil
 	case "gzip", "x-gzip":
 		decoded := newLimited(&gunzip{sent: &b.sent}, size, " decoded")

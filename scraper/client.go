@@ -182,7 +182,7 @@ func (c *Client) receive(ctx context.Context, limit deadline, a answer, handle f
 		return err
 	}
 	err = handle(&Response{
-		ContentType: a.contentType, WorkerID: a.worker, StartTime: a.start, LengthTold: a.told, Body: body,
+		ContentType: a.contentType, WorkerID: a.worker, StartTime: a.start, LengthTold: a.told, Length: body.length, Body: body,
 	})
 	if err != nil {
 		return err

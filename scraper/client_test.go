@@ -68,20 +68,23 @@ func TestFetchTellsWhetherTheLengthIsKnown(t *testing.T) {
 }
 
 func testFetchTellsWhetherTheLengthIsKnown(t *testing.T, newClient maker) {
+	packed := gzipped([]byte("up 1\n"))
 	for _, tt := range []struct {
 		name, answer string
 		told         bool
+		length       int64
 	}{
-		{"content-length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true},
-		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n0\r\n\r\n", true},
-		{"http/1.0", "HTTP/1.0 200 OK\r\n\r\nup 1\n", false},
-		{"http/1.1 until closed", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nup 1\n", false},
-		{"http/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true},
+		{"content-length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true, 5},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nup 1\n\r\n0\r\n\r\n", true, 0},
+		{"http/1.0", "HTTP/1.0 200 OK\r\n\r\nup 1\n", false, 0},
+		{"http/1.1 until closed", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nup 1\n", false, 0},
+		{"http/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n", true, 5},
+		{"compressed", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(packed), packed), true, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			page, r, err := get(newClient(t, nil), raw(t, tt.answer), 0)
-			if err != nil || page != "up 1\n" || r.LengthTold != tt.told {
-				t.Errorf("page %q, told %v (want %v), error %v", page, r.LengthTold, tt.told, err)
+			if err != nil || page != "up 1\n" || r.LengthTold != tt.told || r.Length != tt.length {
+				t.Errorf("page %q, told %v (want %v), length %d (want %d), error %v", page, r.LengthTold, tt.told, r.Length, tt.length, err)
 			}
 		})
 	}
@@ -120,7 +123,7 @@ func testFetchTakesEachAnswersHeaders(t *testing.T, newClient maker) {
 	for i := 1; i < 7; i++ {
 		want := Response{LengthTold: true}
 		if i%2 == 1 {
-			want = Response{fmt.Sprintf("text/%d", i), fmt.Sprintf("worker-%d", i), float64(i), true, nil}
+			want = Response{fmt.Sprintf("text/%d", i), fmt.Sprintf("worker-%d", i), float64(i), true, 0, nil}
 		}
 		_, r, err := get(c, u, 0)
 		if r.Body = nil; err != nil || r != want {

@@ -42,5 +42,7 @@ type Response struct {
 	StartTime float64
 	// LengthTold says that the end of the body is known for sure (Content-Length or chunked).
 	LengthTold bool
-	Body       io.Reader
+	// Length is that of the body in bytes, as the worker told it; 0 where it did not, or the body was sent compressed.
+	Length int64
+	Body   io.Reader
 }
