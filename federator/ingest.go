@@ -32,49 +32,27 @@ func (g *ingest) response(r *scraper.Response) error {
 }
 
 func (g *ingest) read(r *scraper.Response) error {
-	body := r.Body
 	format, known := exposition.FormatOf(r.ContentType)
 	if !known {
-		whole, err := io.ReadAll(body)
-		g.bytes = int64(len(whole))
+		whole, err := io.ReadAll(r.Body)
 		if err != nil {
+			g.bytes = int64(len(whole))
 			return err
 		}
-		format, body = exposition.SniffFormat(whole), bytes.NewReader(whole)
-		g.bytes = 0
+		format, r.Body = exposition.SniffFormat(whole), bytes.NewReader(whole)
 	}
 	g.whole = r.LengthTold || format == exposition.OpenMetrics
 	page := exposition.NewPage(format, g.table, g.stage, g.job.Limits, g.job.relabelFunc())
 	page.Expect(g.stage.Expected(), g.stage)
 	page.Foresee(r.Length)
-	n, err := copyPage(page, body, piecesFor(r.Length))
-	g.bytes += n
+	n, err := r.CopyTo(page)
+	g.bytes = n
 	if err == nil {
 		err = page.Close(r.LengthTold)
 	}
 	g.samples = page.Samples()
 	g.stage.Read(page.Lines())
 	return asScrapeError(err)
-}
-
-// copyPage reads a body into a page, piece by piece. What was read counts, also of a page that is refused: io.Copy tells
-// what the page took.
-func copyPage(page *exposition.Page, body io.Reader, pieces *pieceStack) (total int64, err error) {
-	piece := pieces.get()
-	defer pieces.put(piece)
-	for {
-		n, err := body.Read(piece)
-		total += int64(n)
-		if _, failed := page.Write(piece[:n]); failed != nil {
-			return total, failed
-		}
-		if errors.Is(err, io.EOF) {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-	}
 }
 
 // asScrapeError gives a page's error the result that counts it.

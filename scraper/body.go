@@ -22,7 +22,8 @@ type body struct {
 	wire wire
 	sent limited
 
-	length int64 // as told; 0: not known
+	length int64     // as told; 0: not known
+	told   *exchange // that it comes from as it is, if its length was told
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -58,6 +59,9 @@ func (c *Client) newBody(ctx context.Context, limit deadline, a *answer) (*body,
 	switch encoding := strings.ToLower(strings.TrimSpace(a.encoding)); encoding {
 	case "", "identity":
 		b.length = max(a.length, 0)
+		if x, ok := a.body.(*exchange); ok && x.isTold() {
+			b.told = x // no more comes than is allowed
+		}
 		return b, nil
 	case "gzip", "x-gzip":
 		decoded := newLimited(&gunzip{sent: &b.sent}, size, " decoded")
@@ -77,11 +81,15 @@ type wire struct {
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.r.Read(p)
+	return n, w.inWords(err)
+}
+
+func (w *wire) inWords(err error) error {
 	if err == nil || isEnd(err) {
-		return n, err
+		return err
 	}
 	// Half a page is a bad page of a worker that is there, not a refusal.
-	return n, failure(w.ctx, w.limit, "body not complete", ResultParse, err)
+	return failure(w.ctx, w.limit, "body not complete", ResultParse, err)
 }
 
 // isEnd tells a reader's end, which is io.EOF itself, from a cause that wraps it.

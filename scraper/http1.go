@@ -63,6 +63,9 @@ func (p *plain) connect(ctx context.Context, address string, limit deadline) (*c
 	return c, nil
 }
 
+// usualHead is what a head takes at most, mostly.
+const usualHead = 1 << 10
+
 // exchange is one request and its answer. It belongs to one goroutine.
 type exchange struct {
 	owner  *plain
@@ -85,18 +88,20 @@ func newExchange(p *plain, t *target, c *conn, limit deadline) *exchange {
 	if c.interrupted() {
 		c.interrupt() // again: it may have been before the deadline was set
 	}
-	x.source.open(c)
 	return x
 }
 
 func (x *exchange) start(question []byte) error {
-	if _, err := x.conn.Write(question); err != nil {
+	piece, n, err := x.conn.ask(question)
+	if err != nil {
 		return err
 	}
+	x.source.open(x.conn, piece, n)
 	if err := x.source.readHead(&x.head); err != nil {
 		return err
 	}
 	x.ready()
+	x.conn.long = x.head.length < 0 || x.head.length > shortSize-usualHead
 	return nil
 }
 
@@ -137,6 +142,29 @@ func (x *exchange) readTold(p []byte) (int, error) {
 	default:
 		return n, err
 	}
+}
+
+// isTold tells whether the body's length was.
+func (x *exchange) isTold() bool { return !x.head.chunked && x.head.length >= 0 }
+
+// next gives the next piece of a body whose length was told, in the source's own buffer: it is good until the next call. As
+// Read it gives io.EOF together with the last one.
+func (x *exchange) next() ([]byte, error) {
+	if x.ended {
+		return nil, io.EOF
+	}
+	if x.source.empty() {
+		x.source.widen(x.left)
+		if err := x.source.fill(); err != nil {
+			return nil, cut(err)
+		}
+	}
+	p := x.source.take(x.left)
+	if x.left -= int64(len(p)); x.left == 0 {
+		x.ended = true
+		return p, io.EOF
+	}
+	return p, nil
 }
 
 // close ends the exchange. The connection is kept where the answer was read to its end and nothing came after it.

@@ -130,7 +130,7 @@ func (c *chunks) readEnd() error {
 func (c *chunks) readLine() ([]byte, error) {
 	for {
 		text := c.source.rest()
-		text = text[:min(len(text), bufferSize)]
+		text = text[:min(len(text), maxChunkLine)]
 		if end := bytes.IndexByte(text, '\n') + 1; end > 0 {
 			if end < 2 || bytes.IndexByte(text, '\r') != end-2 {
 				return nil, errChunk
@@ -138,7 +138,7 @@ func (c *chunks) readLine() ([]byte, error) {
 			c.source.from += end
 			return text[:end-2], nil
 		}
-		if len(text) == bufferSize {
+		if len(text) == maxChunkLine {
 			return nil, errLongChunkLine
 		}
 		if err := c.source.fill(); err != nil {
@@ -180,7 +180,7 @@ func (c *chunks) readTrailer() error {
 	}
 	for {
 		text := c.source.rest()
-		text = text[:min(len(text), bufferSize)]
+		text = text[:min(len(text), maxChunkLine)]
 		if bytes.Contains(text, []byte("\r\n\r\n")) {
 			rest, err := eachField(text, func(_, _ []byte) {})
 			if err != nil {
@@ -189,7 +189,7 @@ func (c *chunks) readTrailer() error {
 			c.source.from += len(text) - len(rest)
 			return io.EOF
 		}
-		if len(text) == bufferSize {
+		if len(text) == maxChunkLine {
 			return errTrailer
 		}
 		if err := c.source.fill(); err != nil {

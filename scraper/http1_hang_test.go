@@ -71,7 +71,7 @@ func testHang(t *testing.T, phase string, hang func(net.Conn, <-chan struct{}), 
 			_, err := io.ReadFull(r.Body, make([]byte, 2))
 			return err
 		}
-		_, err := io.ReadAll(r.Body)
+		_, err := r.CopyTo(io.Discard)
 		return err
 	})
 	f(t, err, ResultTimeout, text)

@@ -25,6 +25,10 @@ type conn struct {
 	raw       syscall.RawConn // nil where there is no file descriptor
 	peek      func(fd uintptr)
 	still     bool // what peek found
+
+	turn   func(fd uintptr) (done bool)
+	asking asking
+	long   bool // the last answer wants a long piece
 }
 
 func newConn(c net.Conn) *conn {
@@ -34,6 +38,7 @@ func newConn(c net.Conn) *conn {
 	if s, ok := c.(syscall.Conn); ok {
 		kept.raw, _ = s.SyscallConn() // without it the next question finds out
 	}
+	kept.turn = kept.takeTurn
 	return kept
 }
 

@@ -6,36 +6,52 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"sync"
 )
 
 const (
 	// maxHead bounds the heads of an answer, 1xx ones included. net/http allows 10 MB, for every worker at once.
 	maxHead = 64 << 10
-	// bufferSize is that of net/http's readers: it bounds chunk lines and trailers as well.
-	bufferSize = 4096
+	// maxChunkLine is how long net/http's readers let chunk lines and trailers be.
+	maxChunkLine = 4096
 )
 
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
-// source is a connection with a small buffer: heads and what stands between chunks are read in it. Of a body it only
-// hands on what came with them, the rest goes from the connection to the reader.
+// source is a connection with a piece as its buffer: heads and what stands between chunks are read in it, and of a body what
+// comes with them.
 type source struct {
 	r        io.Reader
-	first    *[bufferSize]byte // goes back to the others
+	piece    []byte // goes back to the others
 	buf      []byte
 	from, to int // what of buf was not read yet
 }
 
-func (s *source) open(r io.Reader) {
-	s.r = r
-	s.first = buffers.Get().(*[bufferSize]byte)
-	s.buf, s.from, s.to = s.first[:], 0, 0
+// open begins with a piece that has n bytes of the answer.
+func (s *source) open(r io.Reader, piece []byte, n int) {
+	*s = source{r: r, piece: piece, buf: piece, to: n}
 }
 
 func (s *source) close() {
-	buffers.Put(s.first)
+	if s.piece != nil {
+		putPiece(s.piece)
+	}
 	*s = source{}
+}
+
+// widen takes a long piece in the place of a short one, where nothing is in that and n bytes are to come.
+func (s *source) widen(n int64) {
+	if n > shortSize && len(s.buf) == shortSize {
+		putPiece(s.piece)
+		s.open(s.r, pieces.get(), 0)
+	}
+}
+
+// take gives up to n bytes of the rest, which are read by that.
+func (s *source) take(n int64) []byte {
+	p := s.rest()
+	if int64(len(p)) > n {
+		p = p[:n]
+	}
+	s.from += len(p)
+	return p
 }
 
 func (s *source) empty() bool { return s.from == s.to }

@@ -5,11 +5,13 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -113,12 +115,15 @@ func raw(t *testing.T, text string) string {
 	return serveRaw(t, func(conn net.Conn, _ <-chan struct{}) { _, _ = io.WriteString(conn, text) })
 }
 
-// get fetches a whole page.
+// get fetches a whole page. Others read Body themselves.
 func get(c *Client, url string, timeout time.Duration) (page string, r Response, err error) {
 	err = c.Fetch(context.Background(), url, timeout, func(resp *Response) error {
 		r = *resp
-		b, err := io.ReadAll(resp.Body)
-		page = string(b)
+		var b strings.Builder
+		n, err := resp.CopyTo(&b)
+		if page = b.String(); n != int64(len(page)) {
+			return fmt.Errorf("%d bytes were copied, and %d counted: %w", len(page), n, err)
+		}
 		return err
 	})
 	return page, r, err

@@ -1,4 +1,4 @@
-package federator
+package scraper
 
 import "testing"
 

@@ -1,8 +1,8 @@
-package federator
+package scraper
 
 import "sync"
 
-// Bodies are read into pieces, of one of two sizes: of a thousand workers that are asked for the first time, many hold one
+// Answers are read into pieces, of one of two sizes: of a thousand workers that are asked for the first time, many hold one
 // while they wait for what another learns.
 const (
 	pieceSize = 64 << 10
@@ -18,6 +18,15 @@ func piecesFor(length int64) *pieceStack {
 		return &shortPieces
 	}
 	return &pieces
+}
+
+// putPiece gives one back to those of its size.
+func putPiece(p []byte) {
+	if len(p) == shortSize {
+		shortPieces.put(p)
+	} else {
+		pieces.put(p)
+	}
 }
 
 // mostPieces are kept of a size, however many workers have answered at once.
