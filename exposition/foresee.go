@@ -31,22 +31,29 @@ func (p *Page) guess() {
 	p.repeat.sink.Foresee(n)
 }
 
-// foresee makes room before a piece of n bytes, where what came before it has lines that were not repeated.
-func (p *Page) foresee(n int) {
+// foresee makes room before a piece, where what came before it has lines that were not repeated.
+func (p *Page) foresee() {
 	s, r := &p.foresight, &p.repeat
-	read := s.read
-	if s.read += int64(n); len(r.own) == 0 || read < s.room/2 {
+	if len(r.own) == 0 || s.read < s.room/2 {
 		return
 	}
-	s.room = min(s.length, mostForeseen*read)
-	factor := float64(s.room) / float64(read)
-	lines := int(factor * float64(len(r.own)))
+	s.room = min(s.length, mostForeseen*s.read)
+	lines, samples := p.inAll(len(r.own)), p.inAll(r.samples)
 	if lines <= cap(r.own)+cap(r.own)/8 {
 		return // growing once is cheap
 	}
-	factor *= 1 + 1./16 // lines are not equally long
-	lines += lines / 16
+	lines += lines / 16 // they are not equally long
 	r.own = slices.Grow(r.own, lines-len(r.own))
-	r.sink.Foresee(int(factor * float64(r.samples)))
+	r.sink.Foresee(samples + samples/16)
 	p.table.foreseen.Store(int64(min(lines, maxCommon)))
+}
+
+// inAll is how many there will be of what n have come of, as far as is foreseen. A page of more samples than its limit is refused.
+func (p *Page) inAll(n int) int {
+	s := &p.foresight
+	n = int(float64(n) * float64(s.room) / float64(s.read))
+	if p.limits.Samples > 0 {
+		n = min(n, p.limits.Samples)
+	}
+	return n
 }

@@ -77,13 +77,20 @@ func TestForeseenTableGrowsOnce(t *testing.T) {
 
 // TestForeseeDoesNotRelyOnLengths: a worker that tells a great length gets no memory for what does not come.
 func TestForeseeDoesNotRelyOnLengths(t *testing.T) {
+	for _, limits := range []Limits{{}, {Samples: 10_000}} {
+		testGreatLength(t, limits)
+	}
+}
+
+func testGreatLength(t *testing.T, limits Limits) {
+	t.Helper()
 	const piece = 64 << 10
 	var b strings.Builder
 	for i := 0; b.Len() < 2*piece; i++ {
 		fmt.Fprintf(&b, "x{a=\"%d\"} 1\n", i)
 	}
 	body, w := []byte(b.String()), newWorker(newCollector(), NewTable(1<<20))
-	p := NewPage(Text, w.table, w, Limits{}, nil)
+	p := NewPage(Text, w.table, w, limits, nil)
 	p.Expect(nil, w)
 	p.Foresee(1 << 40)
 	for _, part := range [][]byte{body[:100], body[100:2000], body[2000:piece], body[piece:]} {
@@ -94,6 +101,9 @@ func TestForeseeDoesNotRelyOnLengths(t *testing.T) {
 	for _, n := range append(w.foreseen, cap(p.repeat.own)) {
 		if came := p.Samples(); n > 18*came {
 			t.Errorf("%d samples came, and %d were foreseen", came, n)
+		}
+		if most := limits.Samples; most > 0 && n > most*5/4 {
+			t.Errorf("%d samples are allowed, and %d were foreseen", most, n)
 		}
 	}
 	if room := len(w.table.index.Load().known); room > 2*maxCommon {

@@ -51,7 +51,8 @@ func (p *Page) Write(piece []byte) (int, error) {
 		return p.writeMessages(piece)
 	}
 	n := len(piece)
-	p.foresee(n)
+	p.foresee()
+	p.foresight.read += int64(n)
 	p.hold()
 	defer p.letGo()
 	for len(piece) > 0 {
