@@ -24,7 +24,8 @@ type worker struct {
 
 	diverged bool
 	length   int64 // that the next page tells
-	foreseen []int
+	foreseen []int // samples, each time
+	came     []int // samples by then
 }
 
 func newWorker(c *collector, table *Table) *worker { return &worker{collector: c, table: table} }
@@ -34,7 +35,10 @@ func (w *worker) Room(n int) []float64 {
 	return w.values[:n]
 }
 
-func (w *worker) Foresee(n int) { w.foreseen = append(w.foreseen, n) }
+func (w *worker) Foresee(n int) {
+	w.foreseen = append(w.foreseen, n)
+	w.came = append(w.came, len(w.values))
+}
 
 func (w *worker) Repeat(n int) { w.values = w.values[:n] }
 

@@ -26,7 +26,7 @@ type Table struct {
 	texts    map[string]string // names, HELP and UNIT, one copy each
 
 	common   atomic.Int64 // how many lines the last page had that was not as expected, maxCommon at most
-	foreseen atomic.Int64 // how many the last one will have of which that was foreseen, maxCommon at most
+	foreseen atomic.Int64 // how many lines were foreseen for a page last, maxCommon at most
 }
 
 // entry numbers the lines that a table knows.

@@ -97,10 +97,10 @@ type Fold struct {
 	found   []Conflict // what Conflicts gave
 	foundAt uint64     // in which shape
 
-	spare   [][]float64 // buffers of stages that have ended
-	derived derived     // of the last order
-	common  int         // how many lines the last page had that was new, maxCommon at most
-	turns   uint64      // how many pages were taken
+	spare  [][]float64 // buffers of stages that have ended
+	sizes  orderSizes  // of the last order
+	common int         // how many lines the last page had that was new, maxCommon at most
+	turns  uint64      // how many pages were taken
 
 	saying uint64 // changes with what incarnations say, but for one by its own page: what was said ahead does not hold
 }

@@ -68,7 +68,7 @@ func (f *Fold) derive(o *order) {
 	o.growing, o.alone, o.totals = o.growing[:0], o.alone[:0], o.totals[:0]
 	o.sums, o.gauges, o.others = o.sums[:0], o.gauges[:0], o.others[:0]
 	o.watched, o.blocks = o.watched[:0], o.blocks[:0]
-	o.makeRoom(f.derived)
+	o.makeRoom(f.sizes)
 	o.quick = o.kept != nil || len(o.raw) == len(o.slots) && (len(o.raw) == 0 || &o.raw[0] == &o.slots[0])
 	f.generation++
 	for begin := 0; begin < len(o.slots); {
@@ -79,14 +79,14 @@ func (f *Fold) derive(o *order) {
 	for i := range o.blocks {
 		o.quick = o.quick && o.blocks[i].whole(f, o)
 	}
-	f.derived = derived{len(o.slots), len(o.growing), len(o.alone), len(o.totals), len(o.sums), len(o.gauges), len(o.others), len(o.watched), len(o.blocks)}
+	f.sizes = orderSizes{len(o.slots), len(o.growing), len(o.alone), len(o.totals), len(o.sums), len(o.gauges), len(o.others), len(o.watched), len(o.blocks)}
 }
 
-// derived is how many of each the last order had.
-type derived struct{ slots, growing, alone, totals, sums, gauges, others, watched, blocks int }
+// orderSizes is how many of each the last order had.
+type orderSizes struct{ slots, growing, alone, totals, sums, gauges, others, watched, blocks int }
 
 // makeRoom is for an order with about as many lines as the last one: it has about as many of each, mostly.
-func (o *order) makeRoom(n derived) {
+func (o *order) makeRoom(n orderSizes) {
 	if len(o.slots) < n.slots-n.slots/8 || len(o.slots) > n.slots+n.slots/8 {
 		return
 	}

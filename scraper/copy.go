@@ -1,9 +1,6 @@
 package scraper
 
-import (
-	"errors"
-	"io"
-)
+import "io"
 
 // CopyTo hands the body to w as it arrives, piece by piece, and gives how many bytes were read, also where w refuses them. Of a
 // body whose length was told, w gets the very memory that it was read into: it must not keep it.
@@ -20,7 +17,7 @@ func (r *Response) CopyTo(w io.Writer) (total int64, err error) {
 		if _, refused := w.Write(piece[:n]); refused != nil {
 			return total, refused
 		}
-		if errors.Is(err, io.EOF) {
+		if isEnd(err) {
 			return total, nil
 		}
 		if err != nil {

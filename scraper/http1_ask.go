@@ -1,5 +1,9 @@
 package scraper
 
+import "errors"
+
+var errNotStill = errors.New("connection has something that nobody asked for, or was closed")
+
 // asking is a question on its way, and the begin of its answer.
 type asking struct {
 	question []byte // what of it was not sent yet
@@ -12,11 +16,11 @@ type asking struct {
 // anyway. One is taken only when there is something to read: of a thousand workers most take their time.
 func (c *conn) ask(question []byte) (piece []byte, n int, err error) {
 	if asksAtOnce && c.raw != nil {
-		if question, err = c.askAtOnce(question); err != nil {
+		question, err = c.askAtOnce(question)
+		piece, n = c.asking.piece, c.asking.n
+		if c.asking, c.heard = (asking{}), n > 0; err != nil {
 			return nil, 0, err
 		}
-		piece, n = c.asking.piece, c.asking.n
-		c.asking, c.heard = asking{}, n > 0
 	}
 	if len(question) > 0 {
 		if _, err := c.Write(question); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,58 @@ func testEndOnASocket(t *testing.T, before, text string, fetch func(c *Client, u
 		}
 	}
 	f(t, fetch(c, u), ResultTimeout, text)
+}
+
+// TestFetchReadsAnEarlyAnswer: a worker that answers, and closes its side, before it is asked is heard at once.
+func TestFetchReadsAnEarlyAnswer(t *testing.T) { overClients(t, testFetchReadsAnEarlyAnswer) }
+
+func testFetchReadsAnEarlyAnswer(t *testing.T, newClient maker) {
+	said := make(chan struct{})
+	u := listen(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		_ = conn.(*net.TCPConn).CloseWrite()
+		close(said)
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	c := newClient(t, nil)
+	if c.plain != nil {
+		dial := c.plain.dial
+		c.plain.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			<-said
+			return conn, err
+		}
+	}
+	_, _, err := get(c, u, 0)
+	f(t, err, ResultHTTPStatus, "server returned HTTP status 503 Service Unavailable")
+}
+
+// TestAskAConnectionThatIsClosed: what came to a kept connection before it is asked is seen then, however late it came.
+func TestAskAConnectionThatIsClosed(t *testing.T) {
+	quit := make(chan struct{})
+	u := listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 100))
+		_, _ = io.WriteString(conn, "a")
+		_ = conn.(*net.TCPConn).CloseWrite()
+		<-quit
+	})
+	defer close(quit)
+	dialed, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(u, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newConn(dialed)
+	defer func() { _ = c.Close() }()
+	if piece, n, err := c.ask([]byte("GET")); err != nil || string(piece[:n]) != "a" {
+		t.Fatalf("got %q, error %v", piece[:n], err)
+	}
+	for c.quiet() {
+		runtime.Gosched() // until the end is there
+	}
+	c.kept = true
+	if _, _, err := c.ask([]byte("GET")); !errors.Is(err, errNotStill) || c.heard {
+		t.Errorf("error %v, heard %v", err, c.heard)
+	}
 }
 
 // TestPlainIsReset: what the socket says is the reason, in net/http's words.
@@ -96,7 +149,7 @@ func TestTakeTurn(t *testing.T) {
 		if err := errors.Join(syscall.SetNonblock(fds[0], true), syscall.SetNonblock(fds[1], true)); err != nil {
 			t.Fatal(err)
 		}
-		c := &conn{long: long}
+		c := &conn{long: long, kept: true}
 		stack := c.pieces()
 		stack.put(stack.get())
 		free := func() int { return len(stack.free) }
@@ -118,6 +171,19 @@ func TestTakeTurn(t *testing.T) {
 		}
 		if a := &c.asking; !c.takeTurn(uintptr(fds[0])) || string(a.piece[:a.n]) != "HTTP/1.1" || len(a.piece) != size || a.err != nil {
 			t.Errorf("got %q in a piece of %d, error %v", a.piece[:a.n], len(a.piece), a.err)
+		}
+		if _, err := syscall.Write(fds[1], []byte("HTTP/1.1 408")); err != nil {
+			t.Fatal(err)
+		}
+		stack.put(c.asking.piece)
+		c.asking = asking{question: []byte("GET")}
+		if !c.takeTurn(uintptr(fds[0])) || !errors.Is(c.asking.err, errNotStill) || free() != before {
+			t.Errorf("what nobody asked for: error %v, %d pieces free of %d", c.asking.err, free(), before)
+		}
+		c.kept = false
+		c.asking = asking{question: []byte("GET")}
+		if a := &c.asking; !c.takeTurn(uintptr(fds[0])) || string(a.piece[:a.n]) != "TTP/1.1 408" || a.err != nil {
+			t.Errorf("what a new connection begins with: got %q, error %v", a.piece[:a.n], a.err)
 		}
 		_ = errors.Join(syscall.Close(fds[0]), syscall.Close(fds[1]))
 		stack.put(c.asking.piece)

@@ -16,6 +16,7 @@ const sweepInterval = 15 * time.Second
 type conn struct {
 	net.Conn
 	heard bool // something came since the last question
+	kept  bool // it was asked before
 	// contentType and worker are those of the last answer.
 	contentType, worker string
 
@@ -28,7 +29,7 @@ type conn struct {
 
 	turn   func(fd uintptr) (done bool)
 	asking asking
-	long   bool // the last answer wants a long piece
+	long   bool // the last answer wanted a long piece, as the next one will
 }
 
 func newConn(c net.Conn) *conn {
@@ -127,13 +128,13 @@ func (p *pool) add(t *target) *target {
 	return t
 }
 
-// take gives the target's connection, if it is there and good, to be asked in the context.
+// take gives the target's connection, if it is there, to be asked in the context. Whether it is good is seen when it is asked.
 func (p *pool) take(ctx context.Context, t *target) *conn {
 	p.mu.Lock()
 	c := t.idle
 	t.idle = nil
 	p.mu.Unlock()
-	if c == nil || c.quiet() && c.watch(ctx) {
+	if c == nil || c.watch(ctx) {
 		return c
 	}
 	_ = c.Close()
@@ -143,12 +144,11 @@ func (p *pool) take(ctx context.Context, t *target) *conn {
 // put keeps the connection for the next scrape of the target. One is enough: rounds ask a worker once at a time.
 func (p *pool) put(t *target, c *conn) {
 	p.mu.Lock()
-	kept := t.idle == nil && p.targets[t.url] == t
-	if kept {
+	if c.kept = t.idle == nil && p.targets[t.url] == t; c.kept {
 		t.idle, t.used = c, time.Now()
 	}
 	p.mu.Unlock()
-	if !kept {
+	if !c.kept {
 		_ = c.Close()
 	}
 }

@@ -36,7 +36,8 @@ func (s *source) close() {
 	*s = source{}
 }
 
-// widen takes a long piece in the place of a short one, where nothing is in that and n bytes are to come.
+// widen takes a long piece in the place of a short one, where nothing is in that and n bytes are to come. The values of a head's
+// fields go with it.
 func (s *source) widen(n int64) {
 	if n > shortSize && len(s.buf) == shortSize {
 		putPiece(s.piece)
