@@ -133,15 +133,10 @@ func (x *exchange) readTold(p []byte) (int, error) {
 		p = p[:x.left]
 	}
 	n, err := x.source.Read(p)
-	x.left -= int64(n)
-	switch {
-	case x.left == 0:
+	if x.left -= int64(n); x.left == 0 {
 		return n, io.EOF
-	case err == io.EOF: //nolint:errorlint // as above
-		return n, io.ErrUnexpectedEOF
-	default:
-		return n, err
 	}
+	return n, cut(err)
 }
 
 // isTold tells whether the body's length was.

@@ -24,23 +24,20 @@ type conn struct {
 	watched   <-chan struct{} // when it is closed, the connection is interrupted; nil: never
 	unwatch   func() bool     // ends that; false: too late
 	raw       syscall.RawConn // nil where there is no file descriptor
-	peek      func(fd uintptr)
-	still     bool // what peek found
 
 	turn   func(fd uintptr) (done bool)
 	asking asking
 	long   bool // the last answer wanted a long piece, as the next one will
 }
 
-func newConn(c net.Conn) *conn {
-	kept := &conn{Conn: c}
-	kept.interrupt = func() { _ = c.SetDeadline(time.Unix(1, 0)) }
-	kept.peek = func(fd uintptr) { kept.still = isStill(fd) }
-	if s, ok := c.(syscall.Conn); ok {
-		kept.raw, _ = s.SyscallConn() // without it the next question finds out
+func newConn(dialed net.Conn) *conn {
+	c := &conn{Conn: dialed}
+	c.interrupt = func() { _ = dialed.SetDeadline(time.Unix(1, 0)) }
+	c.turn = c.takeTurn
+	if s, ok := dialed.(syscall.Conn); ok {
+		c.raw, _ = s.SyscallConn() // without it the next question finds out
 	}
-	kept.turn = kept.takeTurn
-	return kept
+	return c
 }
 
 // watch lets the end of the context interrupt the connection, be it asked or idle, until it is closed or asked in another
@@ -90,7 +87,9 @@ func (c *conn) quiet() bool {
 	if c.raw == nil {
 		return true
 	}
-	return c.raw.Control(c.peek) == nil && c.still
+	still := false
+	err := c.raw.Control(func(fd uintptr) { still = isStill(fd) })
+	return err == nil && still
 }
 
 // pool keeps targets, with one connection each, until nobody has asked for idleTimeout. Its one timer runs while it

@@ -64,9 +64,7 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.empty() {
 		return s.r.Read(p)
 	}
-	n := copy(p, s.rest())
-	s.from += n
-	return n, nil
+	return copy(p, s.take(int64(len(p)))), nil
 }
 
 // fill reads more behind the rest. The buffer grows where the rest fills it; how far is the caller's to bound.
