@@ -33,6 +33,7 @@ type Federator struct {
 	clock   clock
 
 	clockSaves clockSaves
+	meetings   meetings
 
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
@@ -65,7 +66,7 @@ func New(o Options) *Federator {
 	f := &Federator{
 		logger: o.Logger, metrics: newMetrics(o.Registerer), lookup: o.Lookup, ledger: o.Ledger,
 		updates: map[string]update{}, instances: map[instanceKey]*Instance{}, orphans: map[instanceKey]*Instance{},
-		settled: map[string]bool{}, clock: clock{started: time.Now()},
+		settled: map[string]bool{}, clock: clock{started: time.Now()}, meetings: newMeetings(),
 	}
 	f.clockSaves.begun = f.clock.started
 	f.ctx, f.cancel = context.WithCancel(context.Background())

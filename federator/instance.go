@@ -44,6 +44,8 @@ type Instance struct {
 	paged    pagedCounts          // as the last page had them
 	based    bool                 // a life has begun with a base that no page has yet
 	conflict map[conflictKey]bool // as of the last round
+	meetings int                  // that have not ended
+	parted   bool                 // somebody departed in one, and that is not saved
 	named    bool                 // the present workers have the names they should have
 	closed   bool                 // its job is gone, and the job's metrics with it
 
@@ -130,10 +132,13 @@ func (in *Instance) setWorkers(job *Job, list []discovery.Worker, sure, reconfig
 	}
 	in.addWorkers(list, registered, now)
 	for key, m := range in.members {
-		m.registered = registered[key] || m.registered && !sure
+		was := m.registered
+		m.registered = registered[key] || was && !sure
 		m.listed = m.listed || registered[key]
 		if !m.registered && sure && !m.handsIn && (reconfigured || !m.identified()) {
 			in.depart(m, reasonVanished, now)
+		} else if was && !m.registered {
+			in.changed(m, now)
 		}
 	}
 	for key, m := range in.departed {
@@ -198,6 +203,7 @@ func (in *Instance) member(w *discovery.Worker, now time.Time) *member {
 		old.worker, old.failures = *w, 0
 		old.state, old.since = stateNew, now
 		in.members[w.Key] = old
+		in.changed(old, now)
 		in.logger.Info("Worker is back", "worker_id", w.WorkerID, "address", w.Address)
 		return old
 	}
@@ -227,6 +233,7 @@ func (in *Instance) join(w *discovery.Worker, base bool, now time.Time) *member 
 	m := &member{worker: *w, state: stateNew, since: now, registered: true}
 	m.inc = in.fold.Add(merge.Spec{Key: w.Key, WorkerID: w.WorkerID, Born: born, Base: base})
 	in.members[w.Key] = m
+	in.changed(m, now)
 	in.counts.started++
 	return m
 }

@@ -46,6 +46,9 @@ type member struct {
 	goodbye time.Time // when it handed in its final snapshot, while it is still registered
 	handsIn bool      // its final snapshot is on its way: a list without it is older than it
 
+	changed time.Time // when it came, or its registration went
+	meets   bool      // it is to be asked for that
+
 	fetch    *fetch // under way
 	failures int    // rounds in a row
 	slow     bool   // ran out of time in the last round: waited for only a moment

@@ -71,6 +71,7 @@ var modelSteps = []struct {
 		})
 		m.relist()
 	}},
+	{"meet", (*truth).meet},
 	{"empty registry", func(m *truth) {
 		before := map[*modelProcess]bool{}
 		for _, p := range m.list {
@@ -259,9 +260,16 @@ func (m *truth) relist() {
 			m.register(p.key, p.address, func(w *discovery.Worker) {
 				w.Instance, w.StartTime = p.instance, time.Unix(int64(p.said), 0)
 			})
+			was := p.view(p.instance).present
 			p.join(now, m.lostAt)
+			if v := p.view(p.instance); !was && v.present {
+				v.registered, v.changed = true, m.paged[p.instance]
+			}
 		}
 		for instance, v := range p.views {
+			was := v.registered
+			v.registered = p.listed && instance == p.instance
+			v.changed = v.changed || v.present && was && !v.registered && m.paged[instance]
 			if v.present && v.fresh && (!p.listed || instance != p.instance) {
 				v.depart(now, false) // who has never shown who it is goes with its registration
 			}
@@ -279,6 +287,58 @@ func (m *truth) relist() {
 	for instance, some := range left {
 		if some { // its records are written at once
 			m.keep(instance, false)
+		}
+	}
+}
+
+// meet has the federator ask who has come or gone since its last page.
+func (m *truth) meet() {
+	m.script()
+	m.begun = time.Now()
+	m.federator.meet()
+	time.Sleep(15 * time.Second) // requests to those who hang end
+	for _, instance := range modelInstances {
+		parted := false
+		for _, p := range m.list {
+			v := p.view(instance)
+			if !v.changed || m.superseded(p, instance) {
+				continue
+			}
+			v.changed = false
+			if v.present {
+				m.answer(p, instance, m.begun)
+				parted = parted || !v.present
+				m.takeOver(p, instance)
+			}
+		}
+		m.settleZ(instance)
+		if parted { // its records are written at once
+			m.keep(instance, false)
+		}
+	}
+}
+
+// superseded tells whether the federator asks another process at the address.
+func (m *truth) superseded(p *modelProcess, instance string) bool {
+	newer := false
+	for _, o := range m.list {
+		v := o.view(instance)
+		newer = newer || o == p
+		if newer && o != p && v.present && o.address == p.address && (v.registered || !p.view(instance).registered) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeOver is what an answer says of who had the address before.
+func (m *truth) takeOver(p *modelProcess, instance string) {
+	if !p.alive || p.hung || p.view(instance).told != p.address {
+		return
+	}
+	for _, o := range m.list {
+		if o != p && !o.alive && o.address == p.address && o.view(instance).present {
+			m.answer(o, instance, m.begun)
 		}
 	}
 }
@@ -302,12 +362,14 @@ func (m *truth) restartAs(job *Job) {
 	own := m.job
 	m.job = job
 	m.restart()
+	m.federator.meetings.start()
+	clear(m.paged)
 	m.job = own
 	for _, p := range m.list {
 		p.views = map[string]*modelView{}
 		for instance, v := range p.kept {
 			view := *v
-			view.failures = 0
+			view.failures, view.registered, view.changed = 0, true, false
 			p.views[instance] = &view
 		}
 	}

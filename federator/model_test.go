@@ -98,7 +98,8 @@ type truth struct {
 
 	shown      map[string]tally // by instance
 	z, keptZ   map[string]string
-	unanswered bool // discovery, since the federator began
+	unanswered bool            // discovery, since the federator began
+	paged      map[string]bool // instances, since the federator began
 }
 
 func runSchedule(t *testing.T, seed uint64, steps *stepCounts) {
@@ -109,15 +110,16 @@ func runSchedule(t *testing.T, seed uint64, steps *stepCounts) {
 			workers: map[string]discovery.Worker{}, ledger: disk,
 		}
 		w.job = &Job{
-			Name: "webapp", Merge: merge.NewOptions(), Fetcher: w, ScrapeTimeout: 10 * time.Second, BodySizeLimit: 1 << 20,
+			Name: "webapp", Merge: merge.NewOptions(), Fetcher: w, ScrapeTimeout: 10 * time.Second, SweepInterval: time.Minute, BodySizeLimit: 1 << 20,
 			Metric: relabel.NewMetric(nil), ServeEmpty: true,
 		}
 		w.start()
 		defer func() { w.federator.Close() }()
 		m := &truth{
 			world: w, disk: disk, random: rand.New(rand.NewPCG(seed, 1)), zIsA: "gauge", //nolint:gosec // a test
-			shown: map[string]tally{}, z: map[string]string{}, keptZ: map[string]string{},
+			shown: map[string]tally{}, z: map[string]string{}, keptZ: map[string]string{}, paged: map[string]bool{},
 		}
+		m.federator.meetings.start()
 		m.birth()
 		m.check()
 		for range 40 {
@@ -224,7 +226,11 @@ func countsOf(page *Page) (c tally) {
 // afterRound is what a round makes of an instance.
 func (m *truth) afterRound(instance string) {
 	now := time.Now()
+	m.paged[instance] = true
 	for _, p := range m.list {
+		v := p.view(instance)
+		v.changed = v.changed && m.superseded(p, instance)
+		v.failures++
 		m.answer(p, instance, now)
 	}
 	for _, p := range m.list {
@@ -233,7 +239,7 @@ func (m *truth) afterRound(instance string) {
 	m.settleZ(instance)
 }
 
-// answer is what a round makes of a process.
+// answer is what the federator makes of a process that it asks, and that has failed so often if it fails now.
 func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 	v := p.view(instance)
 	owner := m.ownerOf(p.address)
@@ -241,7 +247,7 @@ func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 	switch {
 	case !v.present:
 	case v.told != p.address:
-		if v.failures++; !registered && m.ownerOf(v.told) == nil { // it has moved, and that is not known
+		if !registered && m.ownerOf(v.told) == nil { // it has moved, and that is not known
 			v.depart(m.begun, false)
 		}
 	case p.alive && !p.hung:
@@ -251,7 +257,7 @@ func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 	case !p.alive && (owner == nil || !owner.hung) && !registered:
 		v.depart(m.begun, false)
 	default:
-		if v.failures++; !registered && v.failures >= 2 {
+		if !registered && v.failures >= 2 {
 			v.depart(now, false)
 		}
 	}

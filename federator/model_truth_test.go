@@ -65,6 +65,8 @@ type modelView struct {
 	id           modelIdentity
 	at           time.Time
 	left         bool // it has just moved to another instance
+	registered   bool
+	changed      bool // it has come, or its registration has gone, and nobody has asked it since
 
 	base   bool // its first page is
 	joined modelIdentity

@@ -13,17 +13,21 @@ import (
 // maxSweeps is how many rounds that nobody asked for run at once.
 const maxSweeps = 8
 
-// Run runs rounds that nobody asked for, so that a worker that dies takes little with it, until the context ends.
+// Run runs rounds that nobody asked for, so that a worker that dies takes little with it, and asks who has come or gone, until the
+// context ends.
 func (f *Federator) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	f.meetings.start()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-f.meetings.wake:
+			f.spawn(f.meet)
 		case <-timer.C:
-			timer.Reset(f.sweep(time.Now()))
 		}
+		timer.Reset(f.sweep(time.Now()))
 	}
 }
 
