@@ -150,14 +150,16 @@ func TestWhoHaveGoneAreSavedTogether(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		w.refuse("h:2")
 		w.at("h:1", answer{err: errRefused, delay: time.Second})
+		w.at("h:3", answer{err: errRefused, delay: 2 * time.Second}) // and does not listen yet
+		w.register("w3", "h:3")
 		w.deregister("w1", "w2")
 		synctest.Wait()
-		w.wantStates("1:up")
+		w.wantStates("1:up 3:new")
 		in := w.federator.all()[0]
 		if !in.unsaved() {
 			t.Error("saved before the last one has answered")
 		}
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if in.unsaved() {
 			t.Error("not saved after it")
