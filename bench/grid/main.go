@@ -46,7 +46,7 @@ func main() {
 	flag.BoolVar(&o.expfmt, "expfmt", false, "the naive expfmt merge too")
 	flag.StringVar(&o.product, "product", "", "`PATH` of the product (built from the tree)")
 	flag.StringVar(&o.docs, "docs", "docs/performance.md", "`FILE` whose table a whole run replaces")
-	flag.StringVar(&o.perf, "perf", "", "record the product with perf(1) into `FILE`.given and FILE.growing, with -scale FILE.first and FILE.deploy, of the last configuration")
+	flag.StringVar(&o.perf, "perf", "", "record the product with perf(1) into `FILE`.given and FILE.growing, with -scale FILE.deploy, of the last configuration")
 	flag.DurationVar(&o.span, "span", 3*time.Second, "how long to ask each peer")
 	flag.IntVar(&o.times, "times", 3, "how often to start fleet and product; the medians are told")
 	flag.DurationVar(&o.mostWait, "most-wait", 2*time.Minute, "wait so long at most for an idle machine")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -90,18 +90,26 @@ func (p *peer) await(ctx context.Context, f *fleet) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait until the product knows %d workers, it knows %d: %w", len(f.Ports), len(known), errors.Join(err, ctx.Err()))
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(2 * time.Millisecond): // what is measured may begin then
 		}
 	}
 }
 
-// swept tells whether the product has made a round that nobody asked for, as it does within a second of its start.
-func (p *peer) swept(ctx context.Context) (bool, error) {
-	if p.base == "" {
-		return false, nil
-	}
+// roundTook gives the milliseconds that the product's rounds took so far, on average.
+func (p *peer) roundTook(ctx context.Context) (float64, error) {
 	text, err := fetch(ctx, p.base+"/metrics")
-	return !bytes.Contains(text, []byte(`fedscrape_rounds_total{job="webapp",trigger="sweep"} 0`)), err
+	if err != nil {
+		return 0, err
+	}
+	sum, count := 0.0, 0.0
+	for line := range strings.Lines(string(text)) {
+		_, _ = fmt.Sscanf(line, `fedscrape_round_duration_seconds_sum{job="webapp"} %f`, &sum)
+		_, _ = fmt.Sscanf(line, `fedscrape_round_duration_seconds_count{job="webapp"} %f`, &count)
+	}
+	if count == 0 {
+		return 0, errors.New("the product has made no round by itself within a second")
+	}
+	return sum / count * 1e3, nil
 }
 
 func (p *peer) workers(ctx context.Context) (map[string]bool, error) {
