@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/fedscrape/fedscrape/exposition"
+	"github.com/fedscrape/fedscrape/merge"
 )
 
 // depart moves a present worker's part to the ledger, exactly once.
@@ -20,7 +21,6 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	if reason == reasonGoodbye && m.mayLive() {
 		m.goodbye, apart = now, true
 	}
-	in.fold.Depart(m.inc, now, !apart)
 	if certain {
 		id := identity{
 			Start: m.start, At: now, Goodbye: reason == reasonGoodbye,
@@ -34,6 +34,11 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 	if apart {
 		in.departed[m.worker.Key] = m
 	}
+	in.departFold(m.inc, now, !apart)
+	if !m.paged {
+		m.paged = true
+		in.unpaged++
+	}
 	if len(in.members) == 0 {
 		in.idle = now
 	}
@@ -44,6 +49,7 @@ func (in *Instance) depart(m *member, reason string, now time.Time) {
 
 func (in *Instance) countDeparture(reason string) {
 	in.counts.departed[reason]++
+	in.noteParted(time.Now())
 	if reason != reasonGoodbye {
 		in.counts.lost++
 	}
@@ -57,11 +63,7 @@ func (in *Instance) settle(now time.Time) {
 	in.fold.FoldExpired(now)
 	for key, m := range in.departed {
 		if !in.fold.Keeps(m.inc) {
-			delete(in.departed, key)
-			if m.waits() || in.fold.Silent(m.inc) {
-				continue // its goodbye is remembered; of who never gave a page nothing counts twice
-			}
-			in.folded.remember(key, identity{Start: m.start, At: now, ServiceID: m.worker.ServiceID})
+			in.hasFolded(key, m, now)
 		}
 	}
 	in.folded.expire(now, in.job.Merge.InstanceRetention)
@@ -72,6 +74,35 @@ func (in *Instance) settle(now time.Time) {
 			"series_limit", in.job.Merge.SeriesLimit)
 		in.refused = refused
 	}
+}
+
+// departFold has an incarnation depart, and remembers who is not kept apart any more for that: it may come back before a page.
+func (in *Instance) departFold(inc *merge.Incarnation, now time.Time, certain bool) {
+	for _, surplus := range in.fold.Depart(inc, now, certain) {
+		in.rememberFolded(surplus, now)
+	}
+}
+
+// rememberFolded remembers whom the fold does not keep apart any more.
+func (in *Instance) rememberFolded(inc *merge.Incarnation, now time.Time) {
+	if m := in.departed[inc.Key]; m != nil && m.inc == inc {
+		in.hasFolded(inc.Key, m, now)
+		return
+	}
+	for key, m := range in.departed { // it has taken another ID since
+		if m.inc == inc {
+			in.hasFolded(key, m, now)
+		}
+	}
+}
+
+// hasFolded remembers a departed worker that may not return.
+func (in *Instance) hasFolded(key string, m *member, now time.Time) {
+	delete(in.departed, key)
+	if m.waits() || in.fold.Silent(m.inc) {
+		return // its goodbye is remembered; of who never gave a page nothing counts twice
+	}
+	in.folded.remember(key, identity{Start: m.start, At: now, ServiceID: m.worker.ServiceID})
 }
 
 // compact lets go, once in a while, of lines that nobody has any more.

@@ -14,11 +14,11 @@ type fetch struct {
 	leaving *answers // of that round, where the worker is not registered any more; nil: it is, or has been slow
 	counted bool     // as a failure, by a round that it outlived
 	gone    bool     // asks one that said goodbye whether it lives
-	met     bool     // began beside rounds
+	met     *lane    // it began beside rounds; nil: not so
 }
 
 // besideRounds tells whether no round waits for it: it asks who has come or gone.
-func (f *fetch) besideRounds() bool { return f != nil && f.met && f.awaited == nil }
+func (f *fetch) besideRounds() bool { return f != nil && f.met != nil && f.awaited == nil }
 
 // answers are requests that a round waits for: it is woken once. The instance's lock guards it.
 type answers struct {
@@ -89,7 +89,7 @@ func (in *Instance) startFetch(m *member) {
 	job, url, st := in.job, m.worker.URL(), m.inc.Stage()
 	ing := &ingest{job: job, table: in.table, stage: st}
 	in.federator.crew.run(func() {
-		defer in.endFetch(f)
+		defer in.federator.endMeeting(f)
 		begun := time.Now()
 		err := job.Fetcher.Fetch(in.federator.ctx, url, job.ScrapeTimeout, ing.response)
 		in.mu.Lock()
@@ -105,14 +105,6 @@ func (in *Instance) startFetch(m *member) {
 			f.awaited.ended()
 		}
 	})
-}
-
-// endFetch lets the next one be asked.
-func (in *Instance) endFetch(f *fetch) {
-	if f.met {
-		in.endMeeting()
-		in.federator.meet()
-	}
 }
 
 // finish takes the end of a request: the page is committed, or the worker has failed.
@@ -133,6 +125,10 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 	if in.members[m.worker.Key] != m {
 		return // replaced by who answered
 	}
+	if err != nil && m.fetch.besideRounds() {
+		in.departRefused(m, err)
+		return
+	}
 	m.slow = scraper.ResultOf(err) == scraper.ResultTimeout
 	if err != nil {
 		in.fail(m, err)
@@ -150,11 +146,6 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 // fail notes that a worker did not answer as it should; the log says so once per change. Of one that is not registered any more
 // and whose address refuses it says only that it departed: after a deploy that is every old worker.
 func (in *Instance) fail(m *member, err error) {
-	if m.fetch.besideRounds() {
-		in.departFailed(m, err)
-		in.parted = in.parted || in.members[m.worker.Key] != m
-		return
-	}
 	result := scraper.ResultOf(err)
 	gone := !m.registered && errors.Is(err, syscall.ECONNREFUSED)
 	if !gone && (m.state != stateFailed || m.result != result) {
@@ -173,19 +164,22 @@ func (in *Instance) fail(m *member, err error) {
 	if old := m.predecessor; old != nil && !counted && !old.registered && in.members[old.worker.Key] == old {
 		in.fail(old, err) // nobody asks at this address but for m
 	}
-	in.departFailed(m, err)
+	in.departRefused(m, err)
+	if !m.registered && m.failures >= 2 {
+		in.depart(m, reasonExpired, time.Now())
+	}
 }
 
-// departFailed has a worker depart that is not registered any more, where it has failed for good.
-func (in *Instance) departFailed(m *member, err error) {
-	replaced := !m.registered && scraper.ResultOf(err) == scraper.ResultWrongWorker
+// departRefused has a worker depart that is not registered any more, where nobody or another answers at its address. Whose last
+// page is on its way is left to that.
+func (in *Instance) departRefused(m *member, err error) {
+	replaced := scraper.ResultOf(err) == scraper.ResultWrongWorker
 	switch {
+	case m.registered || m.handsIn:
 	case replaced && m.saidID: // its successor was asked in its place
 		in.depart(m, reasonReplaced, time.Now())
-	case replaced || !m.registered && errors.Is(err, syscall.ECONNREFUSED):
+	case replaced || errors.Is(err, syscall.ECONNREFUSED):
 		in.depart(m, reasonVanished, time.Now())
-	case !m.registered && m.failures >= 2:
-		in.depart(m, reasonExpired, time.Now())
 	}
 }
 

@@ -24,7 +24,15 @@ func (f *Federator) forgetLedger(k instanceKey) (*Instance, error) {
 		return in, nil
 	}
 	delete(f.instances, k)
+	in.drop()
 	return nil, f.dropRecords(k)
+}
+
+// drop has nothing more of an instance be saved that is not known any more.
+func (in *Instance) drop() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.dropped = true
 }
 
 // forget tells whether nothing is left of the instance. A worker that is only cut off is known on: when it comes

@@ -22,7 +22,7 @@ func (in *Instance) foldGone(now time.Time) {
 	for key, m := range in.departed {
 		if m.waits() && !m.registered && in.fold.Return(m.inc) {
 			delete(in.departed, key)
-			in.fold.Depart(m.inc, now, true)
+			in.departFold(m.inc, now, true)
 		}
 	}
 }

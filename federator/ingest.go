@@ -168,7 +168,9 @@ func (in *Instance) checkID(m *member, g *ingest, now time.Time) error {
 		return nil
 	}
 	err := &scraper.Error{Result: scraper.ResultWrongWorker, Err: fmt.Errorf("worker %q answers at this address: the port has a new owner", g.workerID)}
-	if m.saidID || in.registeredID(g.workerID) {
+	switch {
+	case m.registered && m.fetch.besideRounds(): // it may be about to take over from who answers still
+	case m.saidID || in.registeredID(g.workerID):
 		in.depart(m, reasonReplaced, now)
 	}
 	return err
@@ -186,7 +188,7 @@ func (in *Instance) registeredID(serviceID string) bool {
 // replace begins a new life under the same key: what the old one counted is folded.
 func (in *Instance) replace(m *member, g *ingest, now time.Time) {
 	in.logger.Info("Worker restarted", "worker_id", m.name, "address", m.worker.Address)
-	in.fold.Depart(m.inc, now, true)
+	in.departFold(m.inc, now, true)
 	in.countDeparture(reasonReplaced)
 	m.inc = in.fold.Add(merge.Spec{Key: m.worker.Key, WorkerID: m.name, Born: now})
 	g.stage.Rebind(m.inc)

@@ -44,8 +44,9 @@ type Instance struct {
 	paged    pagedCounts          // as the last page had them
 	based    bool                 // a life has begun with a base that no page has yet
 	conflict map[conflictKey]bool // as of the last round
-	meetings int                  // that have not ended
-	parted   bool                 // somebody departed in one, and that is not saved
+	parted   time.Time            // since when the ledger does not know of somebody who departed; zero: it knows
+	unpaged  int                  // who departed before a page had them, since the last one
+	dropped  bool                 // the ledger is to have nothing of it
 	named    bool                 // the present workers have the names they should have
 	closed   bool                 // its job is gone, and the job's metrics with it
 

@@ -80,12 +80,13 @@ func (in *Instance) collect(withPage bool, now time.Time) *keeping {
 	if withPage {
 		head := &pageRecord{headRecord: in.head(now)}
 		for _, m := range in.sorted() {
+			m.paged = true
 			head.Members = append(head.Members, m.record())
 		}
 		in.headText = head.json(in.headText[:0])
 		in.headBuffer = appendHead(in.headBuffer[:0], in.headText, in.fold.AppendHead)
 		k.head = in.headBuffer
-		in.paged, in.based = in.counts.pagedCounts, false
+		in.paged, in.based, in.unpaged = in.counts.pagedCounts, false, 0
 	}
 	return k
 }
@@ -100,6 +101,7 @@ func (in *Instance) head(now time.Time) headRecord {
 
 // collectRecords gathers the records that changed.
 func (in *Instance) collectRecords(k *keeping, now time.Time) {
+	in.parted = time.Time{}
 	prefix := in.key.prefix()
 	put := func(key string, value []byte) {
 		if value == nil {
@@ -123,7 +125,7 @@ func (in *Instance) collectRecords(k *keeping, now time.Time) {
 	in.collectDeparted(k, put)
 	head := in.head(now)
 	if k.ahead { // what present workers did since is counted when the page has it, or once more after a kill
-		head.Started, head.Resets = in.paged.started, in.paged.resets
+		head.Started, head.Resets = in.paged.started+in.unpaged, in.paged.resets
 	}
 	put(headKey, mustJSON(head))
 	k.batch.Put(clockKey, in.federator.clock.record(now))
@@ -227,7 +229,7 @@ func (in *Instance) saveBeside(k *keeping) {
 // saveRecords saves them, and gives back the turn.
 func (in *Instance) saveRecords(k *keeping) {
 	in.mu.Lock()
-	if k.ahead && in.based {
+	if k.ahead && in.based || in.dropped {
 		defer in.mu.Unlock()
 		<-in.writing
 		return

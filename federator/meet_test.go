@@ -3,11 +3,13 @@ package federator
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/fedscrape/fedscrape/discovery"
 	"github.com/fedscrape/fedscrape/scraper"
@@ -43,11 +45,15 @@ func (w *world) change() {
 	synctest.Wait()
 }
 
-func TestFirstWorkersAreAskedAtOnce(t *testing.T) {
+func TestFirstWorkersAreAskedSoon(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		defer w.run()()
 		time.Sleep(time.Millisecond) // the next look is a second away
 		two(w)
+		if synctest.Wait(); w.times("h:1") != 0 {
+			t.Error("asked before others could come")
+		}
+		time.Sleep(firstDelay)
 		synctest.Wait()
 		if n := w.metric("fedscrape_rounds_total", "trigger", "sweep"); n != 1 || w.times("h:1") != 1 {
 			t.Errorf("%v rounds, and a worker was asked %d times", n, w.times("h:1"))
@@ -65,6 +71,8 @@ func TestFirstWorkersAreAskedInRounds(t *testing.T) {
 			w.at("h:"+key, answer{page: counter(1, 100), delay: time.Second})
 		}
 		w.change()
+		time.Sleep(firstDelay)
+		synctest.Wait()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if n := len(w.asked); n != maxSweeps {
@@ -128,41 +136,39 @@ func TestWhoGoesIsAskedAtOnce(t *testing.T) {
 	})
 }
 
-// Who is not there any more departs, and is in the ledger before a page has to wait for that.
+// Who is not there any more departs, and is in the ledger before a page has to wait for that, together with who departs soon after.
 func TestWhoHasGoneDepartsAtOnce(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		w.refuse("h:2")
-		w.deregister("w2")
+		w.at("h:1", answer{err: errRefused, delay: partedDelay / 2})
+		w.deregister("w1", "w2")
 		synctest.Wait()
 		w.wantStates("1:up")
 		if n := w.metric("fedscrape_workers_departed_total", "reason", reasonVanished); n != 1 {
 			t.Errorf("%v departed", n)
 		}
-		if w.federator.all()[0].unsaved() {
+		in := w.federator.all()[0]
+		time.Sleep(partedDelay - time.Millisecond)
+		if !in.unsaved() {
+			t.Error("saved at once")
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if w.wantStates(""); in.unsaved() {
 			t.Error("the ledger does not have who departed")
 		}
-		w.want("x_total", "12")
 	})
 }
 
-// The ledger is written once for all who go together.
-func TestWhoHaveGoneAreSavedTogether(t *testing.T) {
+// So is one whose successor answers at its address.
+func TestWhoIsReplacedIsSaved(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
-		w.refuse("h:2")
-		w.at("h:1", answer{err: errRefused, delay: time.Second})
-		w.at("h:3", answer{err: errRefused, delay: 2 * time.Second}) // and does not listen yet
-		w.register("w3", "h:3")
-		w.deregister("w1", "w2")
-		synctest.Wait()
-		w.wantStates("1:up 3:new")
-		in := w.federator.all()[0]
-		if !in.unsaved() {
-			t.Error("saved before the last one has answered")
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if in.unsaved() {
-			t.Error("not saved after it")
+		w.at("h:2", answer{page: counter(1, 200), start: 200})
+		w.register("w3", "h:2", func(d *discovery.Worker) { d.StartTime = time.Now() })
+		w.deregister("w2")
+		time.Sleep(2 * partedDelay)
+		if w.wantStates("1:up 3:up"); w.federator.all()[0].unsaved() {
+			t.Error("the ledger does not have who departed")
 		}
 	})
 }
@@ -268,19 +274,33 @@ func TestRoundAsksWhoWaits(t *testing.T) {
 func TestWhoComesAndGoesWaitsOnce(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		_, _ = manyCome(w, time.Second, time.Second)
-		w.at("h:2", answer{page: counter(7, 100)})
+		w.at("h:9", answer{page: counter(7, 100)})
 		for range 10 {
-			w.deregister("w2")
-			w.register("w2", "h:2")
+			w.register("w9", "h:9")
 			w.change()
+			w.deregister("w9")
 		}
-		if n := len(w.federator.meetings.waiting); n != maxMeetings+10+1 {
+		w.register("w9", "h:9")
+		w.change()
+		if n := len(w.federator.meetings.coming.waiting); n != maxMeetings+10+1 {
 			t.Errorf("%d wait", n)
 		}
-		before := w.times("h:2")
-		w.wantHand("", w.hand("w2", 100, counter(8, 100)))
+		w.wantHand("", w.hand("w9", 100, counter(8, 100)))
 		time.Sleep(3 * time.Second)
-		if n := w.times("h:2") - before; n != 0 {
+		if n := w.times("h:9"); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+// Who goes does not wait for who comes.
+func TestWhoGoesWaitsForNobody(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		_, _ = manyCome(w, time.Second, time.Second)
+		before := w.times("h:2")
+		w.deregister("w2")
+		synctest.Wait()
+		if n := w.times("h:2") - before; n != 1 {
 			t.Errorf("asked %d times", n)
 		}
 	})
@@ -293,6 +313,7 @@ func TestWhoComesDuringTheFirstRound(t *testing.T) {
 		two(w)
 		w.at("h:1", answer{page: counter(5, 100), delay: 5 * time.Second})
 		w.change()
+		time.Sleep(firstDelay)
 		w.at("h:3", answer{page: counter(3, 100)})
 		w.register("w3", "h:3")
 		w.change()
@@ -346,21 +367,217 @@ func TestMeetingLeavesARequestAlone(t *testing.T) {
 	})
 }
 
-// Who is handing in its last page is not asked beside that.
+// Who is handing in its last page is not asked beside that, and does not depart for a request that was on its way.
 func TestMeetingLeavesWhoHandsInAlone(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		in := w.federator.all()[0]
 		in.mu.Lock()
 		m := in.byServiceID("w2")
-		m.handsIn, m.changed = true, time.Now()
-		in.meetings++
+		m.handsIn, m.registered, m.changed = true, false, time.Now()
 		in.mu.Unlock()
-		if in.meet(m) {
+		if in.meet(m, &lane{}) {
 			t.Error("it was asked")
 		}
+		in.mu.Lock()
+		in.departRefused(m, errRefused)
+		in.mu.Unlock()
+		w.wantStates("1:up 2:up")
 		m.handsIn = false
-		if !in.meet(m) {
+		if !in.meet(m, &lane{}) {
 			t.Error("it would not have been asked")
 		}
+		in.mu.Lock()
+		in.departRefused(m, errRefused)
+		in.mu.Unlock()
+		w.wantStates("1:up")
 	})
+}
+
+// More departed than are kept apart, and are back before a page: what they counted is their base.
+func TestMoreDepartThanAreKept(t *testing.T) {
+	for _, limit := range []int{0, 1} {
+		for _, killed := range []bool{false, true} {
+			inMeetings(t, func(j *Job) { j.Merge.DepartedLimit = limit }, func(w *world) {
+				w.refuse("h:1")
+				w.refuse("h:2")
+				w.deregister("w1", "w2")
+				time.Sleep(2 * partedDelay)
+				if w.wantStates(""); killed {
+					w.restart()
+				}
+				two(w)
+				synctest.Wait()
+				w.want("x_total", "12")
+			})
+		}
+	}
+}
+
+// Nor does it matter that one of them has taken another ID.
+func TestMoreDepartThanAreKeptUnderNewIDs(t *testing.T) {
+	inMeetings(t, func(j *Job) { j.Merge.DepartedLimit = 0 }, func(w *world) {
+		w.register("w3", "h:2", func(d *discovery.Worker) { d.StartTime = time.Now() })
+		w.deregister("w2")
+		synctest.Wait()
+		w.wantStates("1:up 3:up")
+		time.Sleep(time.Second)
+		w.refuse("h:2")
+		w.deregister("w3")
+		synctest.Wait()
+		w.wantStates("1:up")
+		w.at("h:2", answer{page: counter(7, 100)})
+		w.register("w3", "h:2")
+		w.change()
+		w.want("x_total", "12")
+	})
+}
+
+// A page saves who departed, and nobody does it once more.
+func TestPageSavesWhoDeparted(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		w.refuse("h:2")
+		w.deregister("w2")
+		synctest.Wait()
+		w.want("x_total", "12")
+		in := w.federator.all()[0]
+		saved := in.saved
+		time.Sleep(2 * partedDelay)
+		if synctest.Wait(); in.saved != saved {
+			t.Error("saved again")
+		}
+	})
+}
+
+// A new worker is registered while the old one answers at its address still, and signs: it is not gone for that.
+func TestNewWorkerBeforeTheOldOneHasGone(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		w.at("h:2", answer{page: counter(7, 100), id: "w2", start: 100})
+		w.want("x_total", "12")
+		time.Sleep(time.Second)
+		w.register("w3", "h:2", func(d *discovery.Worker) { d.StartTime = time.Now() })
+		w.change()
+		w.at("h:2", answer{page: counter(1, 200), id: "w3", start: 200})
+		w.deregister("w2")
+		synctest.Wait()
+		w.want("x_total", "13")
+		w.wantStates("1:up 3:up")
+	})
+}
+
+// A page that is made while a meeting lasts does not count it as failed, neither then nor in the next round.
+func TestPageDoesNotEndAMeeting(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		w.at("h:1", answer{page: counter(5, 100), delay: 5 * time.Second})
+		w.at("h:3", answer{page: counter(3, 100), delay: 3 * time.Second})
+		done := make(chan struct{})
+		go func() { defer close(done); _, _ = w.gather() }()
+		time.Sleep(4900 * time.Millisecond)
+		w.register("w3", "h:3")
+		w.change()
+		<-done
+		w.wantStates("1:up 2:up 3:new")
+		w.at("h:1", answer{page: counter(5, 100)})
+		w.want("x_total", "15")
+		if n := w.logged("level=WARN"); n != 0 {
+			t.Errorf("%d warnings:\n%s", n, w.log)
+		}
+	})
+}
+
+// Who has run out of time in a meeting has all of the next round's.
+func TestMeetingDoesNotMakeSlow(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		w.at("h:3", answer{err: &scraper.Error{Result: scraper.ResultTimeout, Err: context.DeadlineExceeded}})
+		w.register("w3", "h:3")
+		w.change()
+		w.at("h:3", answer{page: counter(3, 100), delay: time.Second})
+		w.want("x_total", "15")
+	})
+}
+
+// Who was registered when it failed for two rounds is asked by one more before it departs.
+func TestMeetingExpiresNobody(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		w.at("h:2", answer{err: &scraper.Error{Result: scraper.ResultTimeout, Err: context.DeadlineExceeded}})
+		w.want("x_total", "12")
+		w.want("x_total", "12")
+		time.Sleep(time.Second)
+		w.deregister("w2")
+		synctest.Wait()
+		w.wantStates("1:up 2:failed")
+		w.want("x_total", "12")
+		w.wantStates("1:up")
+	})
+}
+
+// Who comes and departs before a page has it is counted as started by the records that have it departed, and nobody else.
+func TestDepartedBeforeAPageHasStarted(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		comeAndGo := func(key string) {
+			w.at("h:"+key, answer{page: counter(3, 100)})
+			w.register(key, "h:"+key)
+			w.change()
+			time.Sleep(time.Second)
+			w.refuse("h:" + key)
+			w.deregister(key)
+			time.Sleep(2 * partedDelay)
+		}
+		comeAndGo("w3")
+		w.want("x_total", "15")
+		comeAndGo("w4")
+		w.restart()
+		w.tell()
+		in := w.federator.all()[0] // and no page until the next kill
+		in.mu.Lock()
+		in.depart(in.byServiceID("w2"), reasonVanished, time.Now())
+		in.mu.Unlock()
+		in.saveBeside(&keeping{ahead: true})
+		synctest.Wait()
+		w.deregister("w2")
+		w.restart()
+		w.tell()
+		w.want("x_total", "18")
+		w.want("fedscrape_workers_started_total", "4")
+		w.want("fedscrape_workers_departed_total{reason=vanished}", "3")
+	})
+}
+
+// An instance that is forgotten is not saved any more.
+func TestForgottenInstanceIsNotSaved(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		in := w.federator.all()[0]
+		w.refuse("h:1")
+		w.refuse("h:2")
+		w.deregister("w1", "w2")
+		synctest.Wait()
+		if err := w.federator.Forget("webapp", "web1"); err != nil {
+			t.Error(err)
+		}
+		in.saveBeside(&keeping{}) // it was on its way
+		synctest.Wait()
+		w.restart()
+		if n := len(w.federator.Instances()); n != 0 {
+			t.Errorf("%d instances after a restart", n)
+		}
+	})
+}
+
+// Nothing keeps who was asked.
+func TestMeetingsKeepNobody(t *testing.T) {
+	s := newMeetings()
+	s.start()
+	in := &Instance{}
+	held := weak.Make(in)
+	for range 5 {
+		s.add(in, &member{})
+	}
+	for range 5 {
+		s.begin(&s.going)
+	}
+	in = nil
+	runtime.GC()
+	if held.Value() != nil {
+		t.Error("it is kept")
+	}
+	runtime.KeepAlive(&s)
 }

@@ -33,6 +33,7 @@ type member struct {
 	state      string
 	since      time.Time
 	registered bool
+	paged      bool // a page had it, or it is counted as one that none had
 	listed     bool // discovery has shown it here since this process began; else only the ledger has
 	// start is process_start_time_seconds (or X-Fedscrape-Start) as last seen, 0 where the page shows none; saidID, that
 	// the page carried the worker's own ID.

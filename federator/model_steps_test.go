@@ -298,7 +298,6 @@ func (m *truth) meet() {
 	m.federator.meet()
 	time.Sleep(15 * time.Second) // requests to those who hang end
 	for _, instance := range modelInstances {
-		parted := false
 		for _, p := range m.list {
 			v := p.view(instance)
 			if !v.changed || m.superseded(p, instance) {
@@ -307,15 +306,23 @@ func (m *truth) meet() {
 			v.changed = false
 			if v.present {
 				m.answer(p, instance, m.begun)
-				parted = parted || !v.present
 				m.takeOver(p, instance)
 			}
 		}
 		m.settleZ(instance)
-		if parted { // its records are written at once
-			m.keep(instance, false)
-		}
+		m.saveParted(instance)
 	}
+}
+
+// saveParted has the ledger know who departed, as sweeps do.
+func (m *truth) saveParted(instance string) {
+	in := m.federator.instances[instanceKey{m.job.Name, instance}]
+	if in == nil || in.parted.IsZero() {
+		return
+	}
+	in.saveParted(time.Now())
+	synctest.Wait()
+	m.keep(instance, false)
 }
 
 // superseded tells whether the federator asks another process at the address.

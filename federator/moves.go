@@ -183,7 +183,7 @@ func (in *Instance) leave(key string, now time.Time) bool {
 	}
 	delete(in.departed, key)
 	in.fold.Return(m.inc)
-	in.fold.Depart(m.inc, now, true)
+	in.departFold(m.inc, now, true)
 	in.logger.Info("Worker has moved to another instance: what it counted stays in this one", "worker_id", m.name, "service_id", m.worker.ServiceID)
 	return true
 }

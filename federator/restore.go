@@ -194,6 +194,7 @@ func (r *reading) readMember(raw []byte) error {
 	}
 	r.members[rec.UID] = &member{
 		worker: rec.Worker, folded: rec.Folded, state: stateNew, since: rec.Since, start: rec.Start, saidID: rec.SaidID,
+		paged:      true,
 		registered: true, // until discovery has answered nobody has gone
 	}
 	return nil

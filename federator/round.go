@@ -111,7 +111,7 @@ func (in *Instance) show(keeps bool, w *write, prepared func(*Page)) (*Page, err
 // giveUp counts those who have not answered yet as failed for the page that is made now.
 func (in *Instance) giveUp() {
 	for _, m := range in.sorted() {
-		if m.fetch != nil && !m.superseded {
+		if m.fetch != nil && !m.superseded && !m.fetch.besideRounds() {
 			m.slow = true
 			in.fail(m, errNoAnswer)
 		}

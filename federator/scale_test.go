@@ -123,6 +123,7 @@ func TestSweepsAreBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.t.Context())
 		var group sync.WaitGroup
 		group.Go(func() { _ = w.federator.Run(ctx) })
+		time.Sleep(firstDelay)
 		synctest.Wait()
 		asked := 0
 		w.mu.Lock()

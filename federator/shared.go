@@ -132,7 +132,7 @@ func (in *Instance) trust(m *member, g *ingest, a, back *speaker, now time.Time)
 	in.logger.Info("One process answers alone at an address that several shared: its counts so far are its base",
 		"worker_id", m.name, "address", m.worker.Address)
 	p.replace(m.start, a.start)
-	in.fold.Depart(m.inc, now, true)
+	in.departFold(m.inc, now, true)
 	in.countDeparture(reasonReplaced)
 	m.inc = in.fold.Add(merge.Spec{Key: m.worker.Key, WorkerID: m.name, Born: now, Base: true})
 	g.stage.Rebind(m.inc)

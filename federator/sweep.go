@@ -10,6 +10,9 @@ import (
 	"github.com/fedscrape/fedscrape/ledger"
 )
 
+// firstDelay is how long after an instance's first worker its first round begins, if nobody asks sooner: more may come, and listen.
+const firstDelay = 100 * time.Millisecond
+
 // maxSweeps is how many rounds that nobody asked for run at once.
 const maxSweeps = 8
 
@@ -50,6 +53,9 @@ func (f *Federator) sweep(now time.Time) time.Duration {
 		if saves < maxSweeps && in.saveDue(now) {
 			saves++
 			in.saveBeside(&keeping{})
+		}
+		if wait := in.saveParted(now); wait > 0 {
+			next = min(next, wait)
 		}
 		wait := in.sweepDue(now)
 		if wait > 0 {
@@ -92,6 +98,7 @@ func (f *Federator) forget(in *Instance, now time.Time) {
 	}
 	delete(f.instances, in.key)
 	delete(f.orphans, in.key)
+	in.drop()
 	in.logger.Info("Instance is forgotten: it had no worker for instance_retention", "instance_retention", in.retention())
 	if err := f.dropRecords(in.key); err != nil {
 		f.metrics.ledgerErrors.WithLabelValues("forget").Inc()
@@ -128,7 +135,7 @@ func (in *Instance) sweepDue(now time.Time) time.Duration {
 	h.Write([]byte(in.key.job + "\x00" + in.key.instance))
 	after := interval + interval/2 - interval/10*time.Duration(h.Sum32()%100)/100
 	if in.last.IsZero() {
-		return 0
+		return in.idle.Add(firstDelay).Sub(now)
 	}
 	return in.last.Add(after).Sub(now)
 }

@@ -10,12 +10,13 @@ import (
 )
 
 // Depart takes a present incarnation away. What it counted stays: folded at once where it is certain that it will
-// not come back (it said goodbye or was replaced), else kept apart so that Return can undo it.
-func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
+// not come back (it said goodbye or was replaced), else kept apart so that Return can undo it. It gives those that were kept apart
+// and are folded now, as there are too many.
+func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) (surplus []*Incarnation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !inc.present {
-		return
+		return nil
 	}
 	f.see(now)
 	f.decideLayout()
@@ -30,7 +31,7 @@ func (f *Fold) Depart(inc *Incarnation, now time.Time, certain bool) {
 	if certain {
 		f.fold(inc, now)
 	}
-	f.foldSurplus(now)
+	return f.foldSurplus(now)
 }
 
 // Return makes a kept departed incarnation present again: its part leaves the ledger.
@@ -68,8 +69,8 @@ func (f *Fold) FoldExpired(now time.Time) (keys []string) {
 	return keys
 }
 
-// foldSurplus folds the oldest departures over departed_limit.
-func (f *Fold) foldSurplus(now time.Time) {
+// foldSurplus folds the oldest departures over departed_limit, and gives them.
+func (f *Fold) foldSurplus(now time.Time) (surplus []*Incarnation) {
 	for {
 		var oldest *Incarnation
 		n := 0
@@ -83,9 +84,10 @@ func (f *Fold) foldSurplus(now time.Time) {
 			}
 		}
 		if n <= f.opts.DepartedLimit {
-			return
+			return surplus
 		}
 		f.fold(oldest, now)
+		surplus = append(surplus, oldest)
 	}
 }
 
