@@ -566,18 +566,21 @@ func TestForgottenInstanceIsNotSaved(t *testing.T) {
 func TestMeetingsKeepNobody(t *testing.T) {
 	s := newMeetings()
 	s.start()
-	in := &Instance{}
-	held := weak.Make(in)
-	for range 5 {
-		s.add(in, &member{})
-	}
+	held := goingOf(&s)
 	for range 5 {
 		s.begin(&s.going)
 	}
-	in = nil
-	runtime.GC()
-	if held.Value() != nil {
+	if runtime.GC(); held.Value() != nil {
 		t.Error("it is kept")
 	}
 	runtime.KeepAlive(&s)
+}
+
+// goingOf has some of an instance wait, which nobody else has.
+func goingOf(s *meetings) weak.Pointer[Instance] {
+	in := &Instance{}
+	for range 5 {
+		s.add(in, &member{})
+	}
+	return weak.Make(in)
 }

@@ -317,12 +317,18 @@ func (m *truth) meet() {
 // saveParted has the ledger know who departed, as sweeps do.
 func (m *truth) saveParted(instance string) {
 	in := m.federator.instances[instanceKey{m.job.Name, instance}]
-	if in == nil || in.parted.IsZero() {
+	if in == nil || !in.hasParted() {
 		return
 	}
 	in.saveParted(time.Now())
 	synctest.Wait()
 	m.keep(instance, false)
+}
+
+func (in *Instance) hasParted() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return !in.parted.IsZero()
 }
 
 // superseded tells whether the federator asks another process at the address.
