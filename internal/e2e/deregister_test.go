@@ -56,7 +56,7 @@ func startSilent(t *testing.T, f *federator, id string) *silent {
 // although it says no goodbye.
 func TestWorkerThatOnlyDeregisters(t *testing.T) {
 	registries(t, func(t *testing.T, consul string) {
-		f := serve(t, consul, "")
+		f := serve(t, consul, "    sweep_interval: 1h\n")
 		_ = startSilent(t, f, "a")
 		f.awaitWorkers(t, 1)
 		b := startSilent(t, f, "b")
