@@ -220,3 +220,14 @@ func TestUntypedBucketsBesideASummary(t *testing.T) {
 	summary(later)
 	wantShow(t, f, later, "h sum:12 count:7")
 }
+
+// An untyped line that counts as another worker's typed one is no series of its own, also where its number is refused.
+func TestRefusedUntypedLineIsNoSeries(t *testing.T) {
+	f := New(NewOptions())
+	page(f, add(f, "a"), t0, sample{id: counter("t"), v: 1})
+	show(f, t0)
+	page(f, add(f, "b"), t0, sample{id: id(exposition.Unknown, "t", exposition.PartValue, 0), v: math.NaN()}, sample{id: gaugeID("g"), v: 1})
+	if show(f, t0); f.Series() != 2 {
+		t.Errorf("%d series, want t and g: %v", f.Series(), living(f))
+	}
+}

@@ -85,12 +85,14 @@ func (c *commit) learnVariants() {
 		if len(c.st.untyped) > 0 {
 			if raw, ok := c.st.untyped[slot]; ok {
 				slot = raw
-				c.settled(slot)
 			}
 		}
 		if v := c.traits[slot].variant; v != last {
 			c.inc.variants[c.numbered[v]], last = struct{}{}, v
 		}
+	}
+	for _, raw := range c.st.untyped {
+		c.settled(raw) // also where its value was refused: the page that has it was taken
 	}
 	c.inc.hints = c.hintsOf(c.st.slots, c.st.values)
 	c.moved(c.inc)
