@@ -3,7 +3,8 @@ package merge
 import "math"
 
 // sum is an unevaluated hi + lo of two floats: 106 bits, so that the rounded total does not depend on the order in
-// which workers are added, and adding and taking away a worker leaves no trace. The zero value is 0.
+// which workers are added, and adding and taking away a worker leaves no trace, but for the last of those bits: where values are
+// 2^50 times as large as others, and cancel each other out, some 1e-32 of them may stay. The zero value is 0.
 type sum struct{ hi, lo float64 }
 
 // add is Knuth's two-sum with the rest carried on. Not-finite values end in hi alone: the rest would be NaN.
