@@ -231,7 +231,9 @@ func (m *truth) afterRound(instance string) {
 		v := p.view(instance)
 		v.changed = v.changed && m.superseded(p, instance)
 		v.failures++
-		m.answer(p, instance, now)
+		if failed := m.answer(p, instance, now); failed && v.failures >= 2 && !m.registered(p, instance) {
+			v.depart(now, false)
+		}
 	}
 	for _, p := range m.list {
 		p.view(instance).expire(now, m.job.Merge.DepartedRetention)
@@ -239,11 +241,17 @@ func (m *truth) afterRound(instance string) {
 	m.settleZ(instance)
 }
 
-// answer is what the federator makes of a process that it asks, and that has failed so often if it fails now.
-func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
+// registered tells whether the federator takes a process for registered in an instance.
+func (m *truth) registered(p *modelProcess, instance string) bool {
+	return m.unanswered || p.listed && p.instance == instance
+}
+
+// answer is what the federator makes of a process that it asks, and tells whether it keeps one that has failed: how often it may,
+// rounds count and meetings do not.
+func (m *truth) answer(p *modelProcess, instance string, now time.Time) (failed bool) {
 	v := p.view(instance)
 	owner := m.ownerOf(p.address)
-	registered := m.unanswered || p.listed && p.instance == instance
+	registered := m.registered(p, instance)
 	switch {
 	case !v.present:
 	case v.told != p.address:
@@ -257,10 +265,9 @@ func (m *truth) answer(p *modelProcess, instance string, now time.Time) {
 	case !p.alive && (owner == nil || !owner.hung) && !registered:
 		v.depart(m.begun, false)
 	default:
-		if !registered && v.failures >= 2 {
-			v.depart(now, false)
-		}
+		return true
 	}
+	return false
 }
 
 // settleZ drops what counted as a type that the oldest process does not have any more, and what was left behind of the one
