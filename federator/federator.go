@@ -22,6 +22,8 @@ type Options struct {
 	Lookup     Lookup
 	// Ledger keeps what must not be forgotten; the caller closes it, after Close. nil is memory.
 	Ledger ledger.Ledger
+	// FirstRound is called once, when the first round of an instance has ended; nil is nothing.
+	FirstRound func()
 }
 
 // Federator owns the instances of all jobs. It is safe for concurrent use.
@@ -32,6 +34,7 @@ type Federator struct {
 	ledger  ledger.Ledger
 	clock   clock
 
+	firstRound func() // does what Options.FirstRound is for, once
 	clockSaves clockSaves
 	meetings   meetings
 
@@ -69,6 +72,10 @@ func New(o Options) *Federator {
 		settled: map[string]bool{}, clock: clock{started: time.Now()}, meetings: newMeetings(),
 	}
 	f.clockSaves.begun = f.clock.started
+	f.firstRound = func() {}
+	if o.FirstRound != nil {
+		f.firstRound = sync.OnceFunc(o.FirstRound)
+	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	o.Registerer.MustRegister(f)
 	return f

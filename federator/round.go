@@ -218,6 +218,7 @@ func (in *Instance) endRound(r *round) {
 	in.round = nil
 	in.countRound(r)
 	close(r.done)
+	in.federator.firstRound()
 	if in.degraded == nil && in.fold.LongTail() {
 		in.saveBeside(&keeping{ahead: true}) // of the next page
 	}

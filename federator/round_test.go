@@ -41,6 +41,18 @@ func TestSum(t *testing.T) {
 	})
 }
 
+func TestFirstRoundIsToldOnce(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		two(w)
+		for range 3 {
+			w.want("x_total", "12")
+		}
+		if n := w.firstRounds.Load(); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+	})
+}
+
 func TestOverlappingRequestsShareARound(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		two(w)

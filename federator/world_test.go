@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -48,6 +49,8 @@ type world struct {
 	job       *Job
 	more      []*Job // of the configuration, after it
 	ledger    ledger.Ledger
+
+	firstRounds atomic.Int32 // how often Options.FirstRound was called
 
 	mu      sync.Mutex
 	answers map[string]answer // by address
@@ -97,6 +100,7 @@ func inWorld(t *testing.T, change func(*Job), test func(w *world)) {
 func (w *world) start() {
 	w.federator = New(Options{
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)), Registerer: w.registry, Lookup: w.lookup, Ledger: w.ledger,
+		FirstRound: func() { w.firstRounds.Add(1) },
 	})
 	w.federator.Apply(append([]*Job{w.job}, w.more...))
 }

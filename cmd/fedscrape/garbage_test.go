@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -13,6 +14,16 @@ func TestGrowth(t *testing.T) {
 		if got := growthFor(live); got != want {
 			t.Errorf("%d bytes may grow by %d %%, want %d", live, got, want)
 		}
+	}
+}
+
+func TestRegulate(t *testing.T) {
+	before := debug.SetGCPercent(startGrowth)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	c := &collector{growth: startGrowth}
+	c.regulate()
+	if set := debug.SetGCPercent(startGrowth); set != c.growth || set < leastGrowth || set > mostGrowth {
+		t.Errorf("growth is %d, and set to %d", c.growth, set)
 	}
 }
 

@@ -65,13 +65,12 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	collectGarbage()
 	file := c.String("config.file")
 	s := &service{
 		logger: logger, load: func() (*config.Config, error) { return config.Load(file) },
 		listen: c.StringSlice("web.listen-address"), webConfig: c.String("web.config.file"), external: external,
 		lifecycle: c.Bool("web.enable-lifecycle"), registry: c.String("registry.listen-address"),
-		ledgerPath: c.String("ledger.path"),
+		ledgerPath: c.String("ledger.path"), firstRound: collectGarbage(),
 	}
 	return s.run(c.Context)
 }
@@ -100,6 +99,8 @@ type service struct {
 	ledgerPath string
 	// opened is called once the ports are open; nil is nothing.
 	opened func(webAddress string)
+	// firstRound is called when a first round has ended; nil is nothing.
+	firstRound func()
 
 	metrics   *prometheus.Registry
 	federator *federator.Federator
@@ -129,7 +130,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }() // after the federator
-	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp, Ledger: kept})
+	s.federator = federator.New(federator.Options{Logger: s.logger, Registerer: s.metrics, Lookup: s.lookUp, Ledger: kept, FirstRound: s.firstRound})
 	defer s.federator.Close()
 	s.manager = discovery.NewManager(nil, s.logger, s.metrics, s.federator.Update)
 	s.publisher = s.newPublisher()
