@@ -10,8 +10,12 @@ import (
 // it may still tell what it counted since the last page. Where that fails it is no failure of the worker, which may be about
 // to listen: the next round asks again. Only who is not registered any more departs, where nobody or another answers.
 
-// maxMeetings is how many workers are asked at once that no round asks: of those that have come, and of those that go.
-const maxMeetings = 64
+// maxComing and maxGoing are how many workers are asked at once that no round asks. Nobody answers at most of those that go, which
+// takes no time: the sooner all of them have departed, the fewer commits it takes.
+const (
+	maxComing = 64
+	maxGoing  = 1024
+)
 
 // meetings are who is to be asked beside rounds. Who goes does not wait for who comes.
 type meetings struct {
@@ -26,6 +30,7 @@ type meetings struct {
 type lane struct {
 	waiting []meeting
 	running int
+	most    int // are under way at once
 }
 
 type meeting struct {
@@ -33,7 +38,9 @@ type meeting struct {
 	m  *member
 }
 
-func newMeetings() meetings { return meetings{wake: make(chan struct{}, 1)} }
+func newMeetings() meetings {
+	return meetings{wake: make(chan struct{}, 1), coming: lane{most: maxComing}, going: lane{most: maxGoing}}
+}
 
 // start has who comes and goes be asked from now on.
 func (s *meetings) start() {
@@ -70,7 +77,7 @@ func (s *meetings) add(in *Instance, m *member) {
 func (s *meetings) begin(of *lane) (next meeting, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(of.waiting) == 0 || of.running == maxMeetings {
+	if len(of.waiting) == 0 || of.running == of.most {
 		return meeting{}, false
 	}
 	next, of.waiting[0] = of.waiting[0], meeting{} // nothing keeps an instance that is forgotten

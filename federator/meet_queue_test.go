@@ -34,10 +34,10 @@ func TestFirstWorkersAreAskedInRounds(t *testing.T) {
 
 // manyCome registers more workers than are asked at once. The first of them answer after some time, the rest after another.
 func manyCome(w *world, first, rest time.Duration) (workers int, asked func() int) {
-	workers = 2*maxMeetings + 10
+	workers = 2*maxComing + 10
 	for i := range workers {
 		key, delay := fmt.Sprintf("n%03d", i), first
-		if i >= maxMeetings {
+		if i >= maxComing {
 			delay = rest
 		}
 		w.at("h:"+key, answer{page: counter(1, 100), delay: delay})
@@ -55,8 +55,42 @@ func manyCome(w *world, first, rest time.Duration) (workers int, asked func() in
 func TestMeetingsAreBounded(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		workers, asked := manyCome(w, time.Second, time.Second)
-		for _, want := range []int{maxMeetings, 2 * maxMeetings, workers, workers} {
+		for _, want := range []int{maxComing, 2 * maxComing, workers, workers} {
 			if n := asked(); n != want {
+				t.Errorf("%d asked, want %d", n, want)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+	})
+}
+
+func TestPartingsAreBounded(t *testing.T) {
+	inMeetings(t, nil, func(w *world) {
+		const workers = maxGoing + 10
+		keys := make([]string, workers)
+		for i := range keys {
+			keys[i] = fmt.Sprintf("g%04d", i)
+			w.at("h:"+keys[i], answer{page: counter(1, 100)})
+			w.register(keys[i], "h:"+keys[i])
+		}
+		w.change()
+		w.want("x_total", strconv.Itoa(12+workers))
+		asked := func() (n int) {
+			for _, key := range keys {
+				n += w.times("h:" + key)
+			}
+			return n
+		}
+		before := asked()
+		for _, key := range keys {
+			w.at("h:"+key, answer{page: counter(1, 100), delay: time.Second})
+		}
+		time.Sleep(time.Millisecond) // what was asked before a change is asked again
+		w.deregister(keys...)
+		synctest.Wait()
+		for _, want := range []int{maxGoing, workers, workers} {
+			if n := asked() - before; n != want {
 				t.Errorf("%d asked, want %d", n, want)
 			}
 			time.Sleep(time.Second)
@@ -92,7 +126,7 @@ func TestWhoComesAndGoesWaitsOnce(t *testing.T) {
 		}
 		w.register("w9", "h:9")
 		w.change()
-		if n := len(w.federator.meetings.coming.waiting); n != maxMeetings+10+1 {
+		if n := len(w.federator.meetings.coming.waiting); n != maxComing+10+1 {
 			t.Errorf("%d wait", n)
 		}
 		w.wantHand("", w.hand("w9", 100, counter(8, 100)))
