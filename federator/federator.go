@@ -66,16 +66,16 @@ func New(o Options) *Federator {
 	if o.Ledger == nil {
 		o.Ledger = ledger.NewMemory()
 	}
+	if o.FirstRound == nil {
+		o.FirstRound = func() {}
+	}
 	f := &Federator{
 		logger: o.Logger, metrics: newMetrics(o.Registerer), lookup: o.Lookup, ledger: o.Ledger,
 		updates: map[string]update{}, instances: map[instanceKey]*Instance{}, orphans: map[instanceKey]*Instance{},
 		settled: map[string]bool{}, clock: clock{started: time.Now()}, meetings: newMeetings(),
+		firstRound: sync.OnceFunc(o.FirstRound),
 	}
 	f.clockSaves.begun = f.clock.started
-	f.firstRound = func() {}
-	if o.FirstRound != nil {
-		f.firstRound = sync.OnceFunc(o.FirstRound)
-	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	o.Registerer.MustRegister(f)
 	return f

@@ -32,56 +32,59 @@ func TestFirstWorkersAreAskedInRounds(t *testing.T) {
 	})
 }
 
+// crowd has workers come, of which each answers after its delay. It gives them, and how often they have been asked.
+func (w *world) crowd(workers int, delay func(i int) time.Duration) (keys []string, asked func() int) {
+	keys = make([]string, workers)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("n%04d", i)
+		w.at("h:"+keys[i], answer{page: counter(1, 100), delay: delay(i)})
+		w.register(keys[i], "h:"+keys[i])
+	}
+	w.change()
+	return keys, func() (n int) {
+		for _, key := range keys {
+			n += w.times("h:" + key)
+		}
+		return n
+	}
+}
+
 // manyCome registers more workers than are asked at once. The first of them answer after some time, the rest after another.
 func manyCome(w *world, first, rest time.Duration) (workers int, asked func() int) {
 	workers = 2*maxComing + 10
-	for i := range workers {
-		key, delay := fmt.Sprintf("n%03d", i), first
-		if i >= maxComing {
-			delay = rest
+	_, asked = w.crowd(workers, func(i int) time.Duration {
+		if i < maxComing {
+			return first
 		}
-		w.at("h:"+key, answer{page: counter(1, 100), delay: delay})
-		w.register(key, "h:"+key)
-	}
-	w.change()
-	return workers, func() (n int) {
-		for i := range workers {
-			n += w.times(fmt.Sprintf("h:n%03d", i))
+		return rest
+	})
+	return workers, asked
+}
+
+// wantAsked holds against what is wanted how many are asked, now and each second from now on.
+func wantAsked(t *testing.T, asked func() int, wants ...int) {
+	t.Helper()
+	for _, want := range wants {
+		if n := asked(); n != want {
+			t.Errorf("%d asked, want %d", n, want)
 		}
-		return n
+		time.Sleep(time.Second)
+		synctest.Wait()
 	}
 }
 
 func TestMeetingsAreBounded(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		workers, asked := manyCome(w, time.Second, time.Second)
-		for _, want := range []int{maxComing, 2 * maxComing, workers, workers} {
-			if n := asked(); n != want {
-				t.Errorf("%d asked, want %d", n, want)
-			}
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
+		wantAsked(t, asked, maxComing, 2*maxComing, workers, workers)
 	})
 }
 
 func TestPartingsAreBounded(t *testing.T) {
 	inMeetings(t, nil, func(w *world) {
 		const workers = maxGoing + 10
-		keys := make([]string, workers)
-		for i := range keys {
-			keys[i] = fmt.Sprintf("g%04d", i)
-			w.at("h:"+keys[i], answer{page: counter(1, 100)})
-			w.register(keys[i], "h:"+keys[i])
-		}
-		w.change()
+		keys, asked := w.crowd(workers, func(int) time.Duration { return 0 })
 		w.want("x_total", strconv.Itoa(12+workers))
-		asked := func() (n int) {
-			for _, key := range keys {
-				n += w.times("h:" + key)
-			}
-			return n
-		}
 		before := asked()
 		for _, key := range keys {
 			w.at("h:"+key, answer{page: counter(1, 100), delay: time.Second})
@@ -89,13 +92,7 @@ func TestPartingsAreBounded(t *testing.T) {
 		time.Sleep(time.Millisecond) // what was asked before a change is asked again
 		w.deregister(keys...)
 		synctest.Wait()
-		for _, want := range []int{maxGoing, workers, workers} {
-			if n := asked() - before; n != want {
-				t.Errorf("%d asked, want %d", n, want)
-			}
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
+		wantAsked(t, func() int { return asked() - before }, maxGoing, workers, workers)
 	})
 }
 
