@@ -1,10 +1,9 @@
 package e2e
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -34,16 +33,10 @@ func startSilent(t *testing.T, f *federator, id string) *silent {
 		w.asked.Add(1)
 	}))
 	t.Cleanup(w.server.Close)
-	u, err := url.Parse(w.server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(u.Port())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	w.Worker, err = worker.Register(t.Context(), worker.Options{
-		Job: "webapp", Instance: "web1:8000", WorkerID: id, Address: "127.0.0.1", Port: port, Gatherer: registry, Consul: f.registry,
+		Job: "webapp", Instance: "web1:8000", WorkerID: id, Address: "127.0.0.1", Port: w.server.Listener.Addr().(*net.TCPAddr).Port,
+		Gatherer: registry, Consul: f.registry,
 	})
 	if err != nil {
 		t.Fatal(err)
