@@ -125,7 +125,7 @@ func (in *Instance) finish(m *member, ing *ingest, err error) {
 	if in.members[m.worker.Key] != m {
 		return // replaced by who answered
 	}
-	if err != nil && m.fetch.besideRounds() {
+	if err != nil && (m.fetch.besideRounds() || in.mayBegin(m, err)) {
 		in.departRefused(m, err)
 		return
 	}

@@ -1,7 +1,9 @@
 package federator
 
 import (
+	"errors"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -137,6 +139,12 @@ func (in *Instance) meet(m *member, of *lane) bool {
 	in.startFetch(m)
 	m.fetch.met = of
 	return true
+}
+
+// mayBegin tells whether a worker that refused may be about to listen: nobody has asked for its instance's first page yet.
+func (in *Instance) mayBegin(m *member, err error) bool {
+	r := in.round
+	return r != nil && !r.waited && in.last.IsZero() && m.state == stateNew && errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // partedDelay is how long the ledger waits for others who depart, if no page is made meanwhile: each commit is synced.

@@ -2,6 +2,7 @@ package federator
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -105,6 +106,36 @@ func TestMeetingThatFailsSaysNothing(t *testing.T) {
 		w.at("h:3", answer{page: counter(3, 100)})
 		w.want("x_total", "15")
 	})
+}
+
+// Nor has an instance's first worker, for a first round that nobody waits for.
+func TestFirstLookThatIsRefusedSaysNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		asks bool
+		want string
+	}{"nobody asks": {false, "1:up 9:new, 0 warnings"}, "somebody asks meanwhile": {true, "1:up 9:failed, 1 warnings"}} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				defer w.run()()
+				w.at("h:1", answer{page: counter(5, 100), delay: time.Second})
+				w.at("h:9", answer{err: errRefused, delay: time.Second})
+				w.register("w1", "h:1")
+				w.register("w9", "h:9")
+				w.change()
+				time.Sleep(firstDelay)
+				if c.asks {
+					w.want("x_total", "5")
+				}
+				time.Sleep(2 * time.Second)
+				if got := fmt.Sprintf("%s, %d warnings", w.states(), w.logged("level=WARN")); got != c.want || w.times("h:9") != 1 {
+					t.Errorf("%s after %d requests, want %s:\n%s", got, w.times("h:9"), c.want, w.log)
+				}
+				w.at("h:9", answer{page: counter(3, 100)})
+				w.want("x_total", "8")
+				w.wantStates("1:up 9:up")
+			})
+		})
+	}
 }
 
 // A round waits for the request that is under way, and what becomes of it is the round's.

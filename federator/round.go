@@ -18,6 +18,7 @@ const (
 // round is one concurrent scrape of all present workers. Requests that overlap share it.
 type round struct {
 	trigger string
+	waited  bool          // somebody asked for its page
 	done    chan struct{} // closed when page and err are set
 	page    *Page
 	err     error
@@ -129,6 +130,9 @@ func (in *Instance) startRound(ctx context.Context, trigger string) *round {
 		}
 	} else {
 		in.round.extend(ctx, in.job.ScrapeTimeout)
+	}
+	if in.round != nil && trigger == triggerRequest {
+		in.round.waited = true
 	}
 	return in.round
 }
