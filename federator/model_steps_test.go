@@ -383,6 +383,9 @@ func (m *truth) restartAs(job *Job) {
 		for instance, v := range p.kept {
 			view := *v
 			view.failures, view.registered, view.changed = 0, true, false
+			if view.replaced {
+				view.born = unix(time.Now())
+			}
 			p.views[instance] = &view
 		}
 	}

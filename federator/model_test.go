@@ -286,6 +286,7 @@ func (m *truth) settleZ(instance string) {
 		if !changed && m.z[instance] == "counter" {
 			continue
 		}
+		v.ended[countZ] = 0
 		if v.has[countZ] = 0; v.present && v.z == "counter" {
 			v.has[countZ] = v.seen[countZ] - v.baseZ
 		}
@@ -301,12 +302,13 @@ func (m *truth) keep(instance string, page bool) {
 	for _, p := range m.list {
 		v, kept := p.view(instance), &modelView{}
 		if page || !v.present {
+			v.replaced = false
 			*kept = *v
 		} else { // its page is to come; identities are among the records
 			if p.kept[instance] != nil {
 				*kept = *p.kept[instance]
 			}
-			kept.known, kept.moved, kept.id, kept.at = v.known, v.moved, v.id, v.at
+			kept.succeed(v)
 		}
 		p.kept[instance] = kept
 	}

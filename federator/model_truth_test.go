@@ -72,6 +72,8 @@ type modelView struct {
 	joined modelIdentity
 
 	has, seen tally // what the merged counters have of it, and what its last page showed
+	ended     tally // what they had when its last life ended
+	replaced  bool  // that life is on the ledger's page, or on none
 	baseZ     float64
 	start     float64
 	z         string // what its last page has z_total as
@@ -129,6 +131,7 @@ func (v *modelView) see(p *modelProcess, now time.Time, lostAt float64) {
 	case v.fresh:
 		v.seen, v.baseZ = tally{}, 0
 	case !sameStart(p.start, v.start) && v.fell(p, &page):
+		v.ended, v.replaced = v.has, true
 		v.seen, v.baseZ, v.z, v.born = tally{}, 0, "", unix(now)
 	}
 	if page[countZ] < v.seen[countZ] {
@@ -164,6 +167,16 @@ func (v *modelView) basedOn(p *modelProcess, lostAt float64) bool {
 		return v.base && sameStart(v.joined.start, p.start)
 	}
 	return v.base
+}
+
+// succeed makes what the ledger has of the process what there is of it when records without a page are written: a life that has
+// ended is among these. Whom the page names is asked, and another life counts whole.
+func (v *modelView) succeed(by *modelView) {
+	v.known, v.moved, v.id, v.at = by.known, by.moved, by.id, by.at
+	if by.replaced {
+		v.present = v.present && !v.fresh
+		v.replaced, v.has, v.seen, v.baseZ, v.z = true, by.ended, tally{}, 0, ""
+	}
 }
 
 // identity is what is known of the process where it has been counted.

@@ -94,6 +94,7 @@ func (f *Federator) readInstance(k instanceKey, records map[string][]byte, jobs 
 		return nil, err
 	}
 	r.in.paged = r.in.counts.pagedCounts
+	r.takeSuccessors()
 	r.in.nameWorkers()
 	return r.in, nil
 }
@@ -235,6 +236,23 @@ func (r *reading) takeMembers() error {
 		}
 	}
 	return nil
+}
+
+// takeSuccessors has workers be asked whose lives on the page have ended by the records: another life answered in their place, of
+// which no page knows yet, and discovery may not show it any more.
+func (r *reading) takeSuccessors() {
+	for _, m := range r.members {
+		key := m.worker.Key
+		_, folded := r.in.folded.byKey[key]
+		if m.inc != nil || m.start == 0 || folded || r.in.members[key] != nil || r.in.departed[key] != nil {
+			continue
+		}
+		m.folded = identity{Start: m.start, ServiceID: m.worker.ServiceID}
+		m.since, m.paged = r.now, false
+		m.inc = r.in.fold.Add(merge.Spec{Key: key, WorkerID: m.worker.WorkerID, Born: r.now, Base: true})
+		r.in.members[key] = m
+		r.in.counts.started++
+	}
 }
 
 // adopt makes the instances that were read known. Those of a job that is not configured wait for it to come back.
