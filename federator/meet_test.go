@@ -168,6 +168,7 @@ func TestWhoComesDuringTheFirstRound(t *testing.T) {
 		w.at("h:1", answer{page: counter(5, 100), delay: 5 * time.Second})
 		w.change()
 		time.Sleep(firstDelay)
+		synctest.Wait() // for the round
 		w.at("h:3", answer{page: counter(3, 100)})
 		w.register("w3", "h:3")
 		w.change()
