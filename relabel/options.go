@@ -34,7 +34,7 @@ func (o *Options) Validate() error {
 	if err := validateRules("metric_relabel_configs", o.MetricRelabelConfigs); err != nil {
 		return err
 	}
-	if err := validateWorkerLabel(o.WorkerLabel); err != nil {
+	if err := ValidateWorkerLabel(o.WorkerLabel); err != nil {
 		return err
 	}
 	if o.MetricsPath == "" {
@@ -55,8 +55,8 @@ func validateRules(key string, rules []*promrelabel.Config) error {
 	return nil
 }
 
-// validateWorkerLabel refuses the names that mean something else: a worker label le would make buckets of gauges.
-func validateWorkerLabel(name string) error {
+// ValidateWorkerLabel refuses the names that mean something else: a worker label le would make buckets of gauges.
+func ValidateWorkerLabel(name string) error {
 	switch name {
 	case "":
 		return errors.New("worker_label: is empty (default worker_id)")

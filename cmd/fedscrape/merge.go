@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/fedscrape/fedscrape/exposition"
 	"github.com/fedscrape/fedscrape/merge"
+	"github.com/fedscrape/fedscrape/relabel"
 	"github.com/fedscrape/fedscrape/scraper"
 )
 
@@ -26,7 +28,8 @@ func mergeCommand() *cli.Command {
 		Description: `Each argument is one worker's page: a file, an http(s) URL, or - for standard input. A worker's name is the
 file's base name without its extension. Input is OpenMetrics where it ends in # EOF, else Prometheus text. Modes of
 gauges: all, min, max, sum, mostrecent, avg, each also with live before it, and omit; where mostrecent has no timestamps
-the later argument is newer. Where an input is bad nothing is printed, and the exit code is 1.
+the later argument is newer. Where an input is bad nothing is printed, and the exit code is 1. What workers disagree on,
+and what is left out for that, is a warning on standard error.
 
    fedscrape merge --gauge-mode='inprogress_.*=livesum' 1.prom 2.prom
    fedscrape merge --departed=dead.prom http://127.0.0.1:40001/metrics http://127.0.0.1:40002/metrics`,
@@ -57,6 +60,7 @@ type merger struct {
 	inputs   []string
 	stdin    io.Reader
 	stdout   io.Writer
+	stderr   io.Writer
 
 	fold  *merge.Fold
 	table *exposition.Table
@@ -67,7 +71,7 @@ type merger struct {
 func newMerger(c *cli.Context) (*merger, error) {
 	m := &merger{
 		options: merge.NewOptions(), departed: c.StringSlice("departed"), inputs: c.Args().Slice(),
-		stdin: c.App.Reader, stdout: c.App.Writer, names: map[string]int{},
+		stdin: c.App.Reader, stdout: c.App.Writer, stderr: c.App.ErrWriter, names: map[string]int{},
 	}
 	if err := noFlagsAfter(m.inputs); err != nil {
 		return nil, err
@@ -91,6 +95,9 @@ func newMerger(c *cli.Context) (*merger, error) {
 		return nil, usagef("--body-size-limit: %w", err)
 	}
 	m.options.WorkerLabel = c.String("worker-label")
+	if err := relabel.ValidateWorkerLabel(m.options.WorkerLabel); err != nil {
+		return nil, usageError{err}
+	}
 	m.options.DepartedLimit = len(m.departed)
 	if err := m.modes(c.String("default-gauge-mode"), c.StringSlice("gauge-mode")); err != nil {
 		return nil, err
@@ -149,7 +156,20 @@ func (m *merger) run(ctx context.Context) error {
 	if len(bad) > 0 {
 		return errors.Join(bad...)
 	}
-	return exposition.EncodeFilled(m.stdout, m.encoding, m.fold.Render(now))
+	families := m.fold.Render(now)
+	m.warn()
+	return exposition.EncodeFilled(m.stdout, m.encoding, families)
+}
+
+// warn says what the inputs disagree on.
+func (m *merger) warn() {
+	for _, c := range m.fold.Conflicts() {
+		of := c.Metric
+		if c.WorkerID != "" {
+			of += " of worker " + c.WorkerID
+		}
+		_, _ = fmt.Fprintf(m.stderr, "warning: %s: %s: %s\n", of, c.Kind, c.Detail)
+	}
 }
 
 // add takes one input in as a worker.
@@ -181,7 +201,7 @@ func (m *merger) name(input string) string {
 		name = u.Host
 	} else if input != "-" {
 		name = filepath.Base(input)
-		name = strings.TrimSuffix(name, filepath.Ext(name))
+		name = cmp.Or(strings.TrimSuffix(name, filepath.Ext(name)), name) // a name such as .prom is all extension
 	}
 	if m.names[name]++; m.names[name] > 1 {
 		return fmt.Sprintf("%s~%d", name, m.names[name])
